@@ -1,0 +1,112 @@
+"""What `--input` names: one picture, a folder of pictures, or a video; and the padding that codecs need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from nvc_check.checker.pictures import SUFFIXES, check_picture, read_picture
+from nvc_check.checker.video import check_video, video_frames
+from nvc_check.models.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Frame:
+    """`name`: the picture's file name, or `frame 12`. `rgb`: (H, W, 3) uint8."""
+
+    index: int
+    name: str
+    rgb: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What to read, checked but not decoded.
+
+    `files`: the pictures in order, empty for a video. `known_frames`: what the file declares, or None.
+    """
+
+    path: Path
+    kind: Literal["pictures", "video"]
+    files: tuple[Path, ...]
+    known_frames: int | None
+
+    def frames(self) -> Iterator[Frame]:
+        """Decodes one frame at a time; pictures may differ in size, frames of a video do not.
+
+        Raises:
+            UsageError: at the first damaged frame.
+        """
+        if self.kind == "pictures":
+            for index, file in enumerate(self.files):
+                yield Frame(index, file.name, read_picture(file))
+        else:
+            for index, rgb in enumerate(video_frames(self.path)):
+                yield Frame(index, f"frame {index}", rgb)
+
+    def count(self) -> int | None:
+        """How many frames to expect, for a progress bar; exact for pictures and Y4M."""
+        return self.known_frames
+
+
+def open_clip(path: Path) -> Clip:
+    """Looks at headers and structure only, and at the first frame of a video.
+
+    Raises:
+        UsageError: missing, empty, damaged, or neither a picture nor a folder of pictures nor a video.
+    """
+    try:
+        if path.is_dir():
+            files = _pictures_in(path)
+        elif path.is_file():
+            files = (path,) if path.suffix.lower() in SUFFIXES else ()
+        else:
+            found = "neither a file nor a folder" if path.exists() else "no such file or folder"
+            raise UsageError(f"{path}: {found}, expected a picture, a folder or a video; check the path")
+        for file in files:
+            check_picture(file)
+        if files:
+            return Clip(path, "pictures", files, len(files))
+        return Clip(path, "video", (), check_video(path))
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})"
+        raise UsageError(f"{path}: {reason}, expected a readable file; check its permissions") from error
+
+
+def padded(rgb: npt.NDArray[np.uint8], multiple: int = 64) -> npt.NDArray[np.float32]:
+    """(H, W, 3) uint8 to (1, 3, H', W') float32 in [0, 1], H' and W' the next multiples of `multiple`.
+
+    The last column repeats to the right and the last row downwards.
+    """
+    height, width = rgb.shape[:2]
+    edges = ((0, -height % multiple), (0, -width % multiple), (0, 0))
+    planes = np.pad(rgb, edges, mode="edge").transpose(2, 0, 1)[np.newaxis]
+    return np.ascontiguousarray(planes, dtype=np.float32) / np.float32(255)
+
+
+def cropped(frame: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:
+    """(1, 3, H', W') to the top left (3, height, width), clamped to [0, 1]."""
+    return np.clip(frame[0, :, :height, :width], 0, 1)
+
+
+def _pictures_in(folder: Path) -> tuple[Path, ...]:
+    files = [file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
+    visible = sorted((file for file in files if not file.name.startswith(".")), key=_natural)
+    if not visible:
+        raise UsageError(
+            f"{folder}: no pictures in this folder, expected at least one of {' '.join(sorted(SUFFIXES))}; "
+            "name a folder of pictures, or one video"
+        )
+    return tuple(visible)
+
+
+def _natural(file: Path) -> tuple[list[str | int], str]:
+    """Sorts frame2 before frame10; equal names by spelling (`1.png`, `01.png`)."""
+    parts = re.split("([0-9]+)", file.name.lower())
+    return [int(part) if at % 2 else part for at, part in enumerate(parts)], file.name

@@ -1,0 +1,225 @@
+"""Runs the legs side by side over a symbols file and counts differences, one frame at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from nvc_check.checker.difference import Difference
+from nvc_check.checker.report import (
+    First,
+    LegRow,
+    PackageRow,
+    RateRow,
+    Report,
+    ResultRow,
+    VerdictRow,
+    exit_code_of,
+    failure_of,
+    verdict_of,
+)
+from nvc_check.models.errors import NvcCheckError, ProviderUnavailableError, RunFailedError, UsageError
+from nvc_check.models.package import Package
+from nvc_check.models.symbols import FrameInfo, Symbols
+from nvc_check.runtimes.leg import EngineInfo, LegSpec, Tensors
+from nvc_check.runtimes.process import LegProcess
+from nvc_check.runtimes.registry import check_names
+
+REFERENCE = {"int": "exact", "fp32": "torch"}
+FrameObserver = Callable[[str, str, str, int, FrameInfo, Any, Any], None]
+"""Called as (path, leg, reference, frame number, info, frame, reference's frame), both (3, H, W) in [0, 1]."""
+
+
+@dataclass
+class Leg:
+    """A started leg and what became of it."""
+
+    spec: LegSpec
+    process: LegProcess
+    info: EngineInfo | None = None
+    paths: tuple[str, ...] = ()
+    error: NvcCheckError | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    tensors: Tensors = field(default_factory=dict)
+
+    def decode(self, path: str, symbols: Tensors) -> bool:
+        """Fills `tensors`; False, with the error kept, where the leg failed now or before."""
+        if self.error is not None or path not in self.paths:
+            return False
+        try:
+            seconds, self.tensors = self.process.decode(path, symbols)
+        except (RunFailedError, ProviderUnavailableError) as error:
+            self.error = error
+            return False
+        self.seconds[path] = self.seconds.get(path, 0.0) + seconds
+        return True
+
+
+def with_references(specs: list[LegSpec]) -> list[LegSpec]:
+    """The legs asked for, behind `exact` and, where torch is installed, `torch`: the two references.
+
+    Raises:
+        UsageError: an engine that does not exist, a leg named twice, or none but references.
+    """
+    check_names(specs)
+    names = [spec.name for spec in specs]
+    if len(set(names)) < len(names):
+        raise UsageError(f"--providers {','.join(names)}: a leg is named twice; give each one once")
+    if not [spec for spec in specs if spec.engine not in REFERENCE.values() or spec.options]:
+        raise UsageError("--providers: nothing to compare but the references themselves; add a leg such as cpu")
+    added = [n for n in REFERENCE.values() if n not in names and (n != "torch" or find_spec("torch"))]
+    return [LegSpec.parse(name) for name in added] + specs
+
+
+def compare(
+    package: Package,
+    symbols: Symbols,
+    specs: list[LegSpec],
+    *,
+    strict: bool = False,
+    observer: FrameObserver | None = None,
+    progress: Callable[[str], Any] = lambda step: None,
+) -> Report:
+    """Decodes every frame on every leg, and compares with the path's reference.
+
+    The legs run one after the other for each frame, so that they do not take each other's cores; no more than two
+    legs' tensors are held at a time.
+
+    Raises:
+        UsageError: a leg's option is unknown.
+        BadArtifactError: the symbols file is damaged.
+    """
+    with ExitStack() as stack:
+        legs = [Leg(spec, LegProcess(spec, package.root)) for spec in specs]
+        for leg in legs:
+            stack.callback(leg.process.close)
+            progress(f"starting {leg.spec.name}")
+            try:
+                leg.info, leg.paths = leg.process.open()
+            except (ProviderUnavailableError, RunFailedError) as error:
+                leg.error = error
+        differences: dict[tuple[str, str, str, str], Difference] = {}
+        for number, info in enumerate(symbols.frames):
+            for path in ("fp32", "int"):
+                _one_frame(path, number, info, symbols.read(number, path), legs, differences, observer)
+            progress(info.name)
+    return _report(package, symbols, legs, differences, strict)
+
+
+def _one_frame(
+    path: str,
+    number: int,
+    info: FrameInfo,
+    symbols: Tensors,
+    legs: list[Leg],
+    differences: dict[tuple[str, str, str, str], Difference],
+    observer: FrameObserver | None,
+) -> None:
+    references: dict[str, Leg] = {}  # tensor -> the leg that it is compared with
+    for leg in sorted(legs, key=lambda leg: leg.spec.name != REFERENCE[path]):
+        if not leg.decode(path, symbols):
+            continue
+        for name, tensor in leg.tensors.items():
+            reference = references.setdefault(name, leg)
+            if reference is leg:
+                continue
+            difference = differences.setdefault((path, leg.spec.name, reference.spec.name, name), Difference())
+            difference.add(number, tensor, reference.tensors[name])
+            if name == "frame":
+                shown, expected = (_picture(t, info) for t in (tensor, reference.tensors[name]))
+                difference.add_psnr(shown, expected)
+                if observer is not None:
+                    observer(path, leg.spec.name, reference.spec.name, number, info, shown, expected)
+        if leg not in references.values():
+            leg.tensors = {}
+    for leg in legs:
+        leg.tensors = {}
+
+
+def _picture(frame: np.ndarray, info: FrameInfo) -> np.ndarray:
+    """(3, H, W) in [0, 1]: what is shown of a padded, unclamped frame."""
+    return np.clip(frame[0, :, : info.height, : info.width], 0, 1)
+
+
+def _report(
+    package: Package,
+    symbols: Symbols,
+    legs: list[Leg],
+    differences: dict[tuple[str, str, str, str], Difference],
+    strict: bool,
+) -> Report:
+    manifest = package.manifest
+    rows = [_leg_row(leg, path) for path in ("fp32", "int") for leg in legs if path in (leg.paths or REFERENCE)]
+    results = [_result_row(*key, difference) for key, difference in differences.items()]
+    verdict = VerdictRow(fp32=verdict_of(results, "fp32"), int=verdict_of(results, "int"))
+    return Report(
+        package=PackageRow(
+            name=manifest.name,
+            precision=manifest.precision,
+            scope=manifest.scope,
+            digest=manifest.digest,
+            exact=manifest.exact,
+        ),
+        symbols={"digest": symbols.digest, "frames": str(len(symbols.frames)), **symbols.source},
+        legs=rows,
+        results=results,
+        rate=_rates(symbols),
+        verdict=verdict,
+        exit_code=exit_code_of(verdict, rows, strict),
+    )
+
+
+def _leg_row(leg: Leg, path: str) -> LegRow:
+    info = leg.info or EngineInfo(leg.spec.engine, "", "", {})
+    unavailable = isinstance(leg.error, ProviderUnavailableError)
+    return LegRow(
+        name=leg.spec.name,
+        path=path,
+        engine=info.engine,
+        version=info.version,
+        device=info.device,
+        status="ok" if leg.error is None else "unavailable" if unavailable else "failed",
+        fingerprint=info.fingerprint,
+        seconds=round(leg.seconds.get(path, 0.0), 6),
+        reason=str(leg.error or ""),
+    )
+
+
+def _result_row(path: str, leg: str, reference: str, tensor: str, difference: Difference) -> ResultRow:
+    first = First(frame=difference.first[0], index=difference.first[1]) if difference.first else None
+    quality = difference.frame_psnr
+    return ResultRow(
+        path=path,
+        leg=leg,
+        reference=reference,
+        tensor=tensor,
+        frames=difference.frames,
+        frames_different=difference.frames_different,
+        values=difference.values,
+        mismatched=difference.mismatched,
+        max_abs=difference.max_abs,
+        max_ulp=difference.max_ulp,
+        index_flips=difference.mismatched if tensor.endswith("indexes") else 0,
+        first=first,
+        psnr_mean=float(np.mean(quality)) if quality else None,
+        psnr_min=min(quality) if quality else None,
+        failure=failure_of(path, tensor, difference.mismatched > 0),
+    )
+
+
+def _rates(symbols: Symbols) -> list[RateRow]:
+    pixels = sum(frame.height * frame.width for frame in symbols.frames)
+    return [
+        RateRow(
+            path=path,
+            bits=sum(frame.bits[path] for frame in symbols.frames),
+            bits_per_pixel=sum(frame.bits[path] for frame in symbols.frames) / pixels,
+            psnr=float(np.mean([frame.psnr[path] for frame in symbols.frames])),
+        )
+        for path in ("fp32", "int")
+    ]

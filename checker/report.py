@@ -1,0 +1,128 @@
+"""The report of a comparison: schema nvc-check/report/1, verdicts and exit code."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA = "nvc-check/report/1"
+INTEGER_TENSORS = ("indexes", "means")  # decide the verdict at scope hyperprior
+
+Verdict = Literal["identical", "different", "not compared"]
+Status = Literal["ok", "unavailable", "failed"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PackageRow(_Strict):
+    name: str
+    precision: str
+    scope: str
+    digest: str
+    exact: bool
+
+
+class LegRow(_Strict):
+    """One leg on one path. `seconds`: inside the engine; `reason`: why it is not ok."""
+
+    name: str
+    path: str
+    engine: str
+    version: str
+    device: str
+    status: Status
+    fingerprint: dict[str, str]
+    seconds: float
+    reason: str
+
+
+class First(_Strict):
+    frame: int
+    index: int
+
+
+class ResultRow(_Strict):
+    """One tensor of one leg against the reference; None where only digests were compared.
+
+    `failure` names what a difference means: index flip, latent flip or drift; "" where identical.
+    """
+
+    path: str
+    leg: str
+    reference: str
+    tensor: str
+    frames: int
+    frames_different: int
+    values: int
+    mismatched: int | None
+    max_abs: float | None
+    max_ulp: int | None
+    index_flips: int | None
+    first: First | None
+    psnr_mean: float | None
+    psnr_min: float | None
+    failure: str
+
+
+class RateRow(_Strict):
+    """Bits from the frozen tables, escapes included, and PSNR against the source, at the encoder."""
+
+    path: str
+    bits: float
+    bits_per_pixel: float
+    psnr: float
+
+
+class VerdictRow(_Strict):
+    fp32: Verdict
+    int: Verdict
+
+
+class Report(_Strict):
+    package: PackageRow
+    symbols: dict[str, str]
+    legs: list[LegRow]
+    results: list[ResultRow]
+    rate: list[RateRow]
+    verdict: VerdictRow
+    exit_code: int
+
+    def to_json(self) -> str:
+        return json.dumps({"schema": SCHEMA, **self.model_dump()}, indent=2, allow_nan=False) + "\n"
+
+
+def failure_of(path: str, tensor: str, different: bool) -> str:
+    """What a difference in `tensor` means, in the design's words."""
+    if not different:
+        return ""
+    if tensor.endswith("indexes"):
+        return "index flip"
+    return "latent flip" if path == "int" and tensor.endswith("means") else "drift"
+
+
+def verdict_of(results: list[ResultRow], path: str) -> Verdict:
+    """Over the tensors that decide: on the integer path indexes and means, on the FP32 path all."""
+    deciding = [
+        row
+        for row in results
+        if row.path == path and row.values and (path == "fp32" or row.tensor.split("/")[-1] in INTEGER_TENSORS)
+    ]
+    if not deciding:
+        return "not compared"
+    return "different" if any(row.frames_different for row in deciding) else "identical"
+
+
+def exit_code_of(verdict: VerdictRow, legs: list[LegRow], strict: bool) -> int:
+    """1 different, 6 a run failed, 5 a leg unavailable or nothing to compare on the integer path, else 0."""
+    if verdict.int == "different" or (strict and verdict.fp32 == "different"):
+        return 1
+    statuses = {leg.status for leg in legs}
+    if "failed" in statuses:
+        return 6
+    if "unavailable" in statuses or verdict.int == "not compared":
+        return 5
+    return 0

@@ -1,0 +1,127 @@
+"""The report as a person reads it: legs, differences, rate, verdict."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from nvc_check.checker.report import LegRow, Report, ResultRow
+
+STYLES = {"ok": "green", "unavailable": "yellow", "failed": "red"}
+COLOURS = {"identical": "bold green", "different": "bold red", "not compared": "bold yellow"}
+
+
+def print_report(console: Console, report: Report) -> None:
+    package = report.package
+    exactness = "" if package.exact else " [red]marked inexact: ordinary scales[/]"
+    console.print(
+        f"[bold]{package.name}[/]  {package.precision}, scope {package.scope}, package {package.digest[:12]}{exactness}"
+    )
+    console.print(_legs(report.legs))
+    for reason in sorted({leg.reason for leg in report.legs if leg.reason}):
+        console.print(f"! {reason}", markup=False, style="yellow")
+    console.print(_results(report.results))
+    for line in _rate(report):
+        console.print(line)
+    for path in ("fp32", "int"):
+        _print_verdict(console, report, path)
+
+
+def _legs(legs: list[LegRow]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title="Legs", title_justify="left", title_style="bold")
+    for name in ("leg", "path", "engine", "device", "status"):
+        table.add_column(name)
+    table.add_column("seconds", justify="right")
+    for leg in legs:
+        engine = f"{leg.engine} {leg.version.split('-')[0]}".strip()
+        seconds = f"{leg.seconds:.2f}" if leg.status == "ok" else "-"
+        table.add_row(leg.name, leg.path, engine, leg.device or "-", f"[{STYLES[leg.status]}]{leg.status}[/]", seconds)
+    return table
+
+
+def _results(results: list[ResultRow]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title="Differences", title_justify="left", title_style="bold")
+    for name in ("path", "leg", "against", "tensor"):
+        table.add_column(name)
+    for name in ("values", "mismatched", "largest", "PSNR dB", "first (frame, index)"):
+        table.add_column(name, justify="right", no_wrap=name != "first (frame, index)")
+    table.add_column("what it is", no_wrap=True)
+    order = {"fp32": 0, "int": 1}
+    for row in sorted(results, key=lambda row: (order[row.path], row.leg)):
+        table.add_row(
+            row.path,
+            row.leg,
+            row.reference,
+            row.tensor,
+            f"{row.values:,}" if row.values else "-",
+            _mismatched(row),
+            _largest(row),
+            _psnr(row),
+            f"{row.first.frame}, {row.first.index:,}" if row.first else "-",
+            f"[red]{row.failure}[/]" if row.failure else "[green]identical[/]",
+        )
+    return table
+
+
+def _mismatched(row: ResultRow) -> str:
+    if row.mismatched is None:
+        return f"in {row.frames_different} of {row.frames} frames" if row.frames_different else "0"
+    if row.mismatched == 0:
+        return "0"
+    return f"{row.mismatched:,} {100 * row.mismatched / row.values:5.2g} %"
+
+
+def _largest(row: ResultRow) -> str:
+    """Integers in steps of their grid; floats in their unit, and in float32 steps (ULP)."""
+    if not row.max_abs:
+        return "-"
+    if row.max_ulp is None:
+        return f"{row.max_abs:.0f} step{'s' if row.max_abs != 1 else ''}"
+    return f"{row.max_abs:.1e}, {_short(row.max_ulp)} ULP"
+
+
+def _short(count: int) -> str:
+    """1234567 -> 1.2M: near zero a float32 step is tiny, so ULP counts grow large."""
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= size:
+            return f"{count / size:.1f}{unit}"
+    return str(count)
+
+
+def _psnr(row: ResultRow) -> str:
+    if row.psnr_mean is None:
+        return ""
+    return "same" if row.psnr_mean >= 999 else f"{row.psnr_mean:.1f}"
+
+
+def _rate(report: Report) -> list[str]:
+    by_path = {row.path: row for row in report.rate}
+    if len(by_path) < 2:
+        return []
+    fp32, integer = by_path["fp32"], by_path["int"]
+    change = 100 * (integer.bits / fp32.bits - 1)
+    return [
+        f"Rate: the {report.package.precision} {report.package.scope} costs {change:+.2f} % bits"
+        f" ({fp32.bits_per_pixel:.4f} to {integer.bits_per_pixel:.4f} bpp) at {integer.psnr - fp32.psnr:+.3f} dB"
+        f" ({fp32.psnr:.2f} to {integer.psnr:.2f} dB)"
+    ]
+
+
+def _print_verdict(console: Console, report: Report, path: str) -> None:
+    verdict = getattr(report.verdict, path)
+    rows = [row for row in report.results if row.path == path]
+    if path == "int" and report.package.scope == "hyperprior":
+        rows = [row for row in rows if row.tensor.split("/")[-1] != "frame"]
+    legs = sorted({row.leg for row in rows})
+    line = f"[{COLOURS[verdict]}]{path}: {verdict}[/]"
+    if verdict == "not compared":
+        console.print(f"{line}: no leg gave tensors to compare")
+        return
+    flips = sum(row.index_flips or 0 for row in rows)
+    different = sum(row.mismatched or row.frames_different for row in rows)
+    compared = f"{sum(row.values for row in rows):,} values on {', '.join(legs)}"
+    if verdict == "identical":
+        console.print(f"{line}: 0 of {compared} differ")
+    else:
+        console.print(f"{line}: {different:,} of {compared} differ, index flips: {flips:,}")

@@ -1,0 +1,164 @@
+"""Reads a chain of (transposed) convolutions and activations out of an FP32 ONNX graph.
+
+The integer exporter works on this, not on torch classes, so that any decoder of these operators goes through it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from nvc_check.models.errors import ExportRefusedError
+
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """clip(max(x, slope * x), upper): Relu is slope 0, Identity slope 1; upper is None or the bound of a Clip."""
+
+    slope: float = 1.0
+    upper: float | None = None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One convolution and what follows it.
+
+    Attributes:
+        name: of the ONNX node.
+        transposed: ConvTranspose instead of Conv.
+        weight: float64, ONNX layout: Conv (C_out, C_in, k, k), ConvTranspose (C_in, C_out, k, k).
+        bias: (C_out,) float64.
+        source: name of the layer whose output this one reads; "" is the graph's input.
+    """
+
+    name: str
+    transposed: bool
+    weight: Float64
+    bias: Float64
+    stride: int
+    padding: int
+    output_padding: int
+    activation: Activation
+    source: str
+
+    @property
+    def out_channels(self) -> int:
+        return int(self.bias.shape[0])
+
+    @property
+    def in_channels(self) -> int:
+        return int(self.weight.shape[0 if self.transposed else 1])
+
+
+@dataclass(frozen=True)
+class Output:
+    """A graph output: channels [start, stop) of `layer`'s output."""
+
+    name: str
+    layer: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Layers in topological order. `offset`: (C,) float64, added to the integer input first (medians)."""
+
+    layers: tuple[Layer, ...]
+    outputs: tuple[Output, ...]
+    offset: Float64
+
+    def layer(self, name: str) -> Layer:
+        return next(layer for layer in self.layers if layer.name == name)
+
+
+def read_chain(model: ir.Model) -> Chain:
+    """The chain of a graph whose one input is integer symbols.
+
+    Raises:
+        ExportRefusedError: an operator, attribute or connection that has no exact form here, by node name.
+    """
+    graph = model.graph
+    place: dict[str | None, tuple[str, int, int]] = {graph.inputs[0].name: ("", 0, -1)}
+    layers: dict[str, Layer] = {}
+    channels = graph.inputs[0].shape
+    assert channels is not None
+    offset = np.zeros(int(channels[1]))  # type: ignore[arg-type]
+    for node in graph:
+        name = str(node.name)
+        source, start, stop = place.get(getattr(node.inputs[0], "name", None), ("?", 0, -1))
+        if source == "?":
+            raise ExportRefusedError(f"node {name} ({node.op_type}): its input does not come from the graph's symbols")
+        if node.op_type == "Cast":
+            place[node.outputs[0].name] = (source, start, stop)
+        elif node.op_type == "Add" and source == "" and not layers:
+            offset = np.broadcast_to(_constant(node, 1).reshape(-1), offset.shape).astype(np.float64)
+            place[node.outputs[0].name] = (source, start, stop)
+        elif node.op_type in ("Conv", "ConvTranspose"):
+            layers[name] = _layer(node, source)
+            place[node.outputs[0].name] = (name, 0, layers[name].out_channels)
+        elif node.op_type in ("Relu", "LeakyRelu", "Clip") and source in layers:
+            layers[source] = _activated(layers[source], node)
+            place[node.outputs[0].name] = (source, start, stop)
+        elif node.op_type == "Split" and _attribute(node, "axis", 0) == 1:
+            size = (stop - start) // len(node.outputs)
+            for i, value in enumerate(node.outputs):
+                place[value.name] = (source, start + i * size, start + (i + 1) * size)
+        else:
+            raise ExportRefusedError(
+                f"node {name} ({node.op_type}): no exact integer form in this version; it has Conv, ConvTranspose,"
+                " Relu, LeakyRelu, Clip, Split"
+            )
+    outputs = tuple(Output(str(v.name), *place[v.name]) for v in graph.outputs)
+    return Chain(tuple(layers.values()), outputs, offset)
+
+
+def _layer(node: ir.Node, source: str) -> Layer:
+    weight = _constant(node, 1).astype(np.float64)
+    transposed = node.op_type == "ConvTranspose"
+    strides, pads = _attribute(node, "strides", [1, 1]), _attribute(node, "pads", [0, 0, 0, 0])
+    extra = _attribute(node, "output_padding", [0, 0])
+    square = len(set(strides)) == len(set(pads)) == len(set(extra)) == 1 and weight.shape[2] == weight.shape[3]
+    plain = _attribute(node, "group", 1) == 1 and set(_attribute(node, "dilations", [1, 1])) == {1}
+    if not (square and plain):
+        raise ExportRefusedError(
+            f"node {node.name} ({node.op_type}): expected a square kernel, equal pads and strides, group 1, dilation 1"
+        )
+    out_channels = weight.shape[1 if transposed else 0]
+    bias = _constant(node, 2).astype(np.float64) if len(node.inputs) > 2 else np.zeros(out_channels)
+    return Layer(str(node.name), transposed, weight, bias, strides[0], pads[0], extra[0], Activation(), source)
+
+
+def _activated(layer: Layer, node: ir.Node) -> Layer:
+    if layer.activation != Activation():
+        raise ExportRefusedError(f"node {node.name} ({node.op_type}): a second activation on {layer.name}")
+    if node.op_type == "Relu":
+        activation = Activation(slope=0.0)
+    elif node.op_type == "LeakyRelu":
+        activation = Activation(slope=float(_attribute(node, "alpha", 0.01)))
+    else:
+        low, high = float(_constant(node, 1)), float(_constant(node, 2))
+        if low != 0:
+            raise ExportRefusedError(f"node {node.name} (Clip): lower bound {low:g}, expected 0")
+        activation = Activation(slope=0.0, upper=high)
+    return Layer(**{**layer.__dict__, "activation": activation})
+
+
+def _constant(node: ir.Node, index: int) -> NDArray[Any]:
+    value = node.inputs[index]
+    if value is None or value.const_value is None:
+        raise ExportRefusedError(f"node {node.name} ({node.op_type}): input {index} is not a constant")
+    return value.const_value.numpy()
+
+
+def _attribute(node: ir.Node, name: str, default: Any) -> Any:
+    attribute = node.attributes.get(name)
+    if attribute is None:
+        return default
+    return list(attribute.value) if isinstance(attribute.value, (tuple, list)) else attribute.value

@@ -1,0 +1,214 @@
+"""Chooses the integer form of a chain: weights, grids and rounding, such that design conditions hold.
+
+Every scale is a power of two. Hidden activations are uint8 (int8 behind a LeakyRelu), rounded half to even.
+The last layers are not rounded to 8 bits: scales and means are read from their exact accumulators at 16 bits,
+which is where most of the published rate loss of quantized hyperpriors comes from (small scales on a coarse grid).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nvc_check.exporter.layers import Activation, Chain, Layer
+from nvc_check.exporter.reference import run_chain
+from nvc_check.models.errors import ExportRefusedError
+from nvc_check.models.grid import FLOAT32_EXACT, exponent_to_hold, to_grid
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+WEIGHT_MAX = 127
+Z_MIN, Z_MAX = -127, 127  # of symbols plus whole medians
+PLANE = 64  # value of the coarse constant plane that carries fractional medians
+EQUALIZE_LIMIT = 3  # channels are scaled up by at most 2^3; see quantize_chain
+
+
+@dataclass(frozen=True)
+class IntegerLayer:
+    """A layer on its grids.
+
+    Attributes:
+        layer: geometry, activation and connection; its weights are the float ones.
+        weight: int64 in the layout of `layer.weight`, |w| <= 127; two more input channels where `planes`.
+        weight_exponent: (C_out,) e of each output channel's weights.
+        bias: (C_out,) int64 on the accumulator's grid 2^(input_exponent + weight_exponent).
+        input_exponent: e of the input.
+        output_exponent: e of the rounded output; None: the accumulator itself is the output.
+        low, high: the rounded output saturates to [low, high].
+    """
+
+    layer: Layer
+    weight: Int64
+    weight_exponent: Float64
+    bias: Int64
+    input_exponent: float
+    output_exponent: float | None
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class IntegerOutput:
+    """Channels [start, stop) of `layer`'s accumulator, floor(value / 2^exponent + half) clipped to [low, high]."""
+
+    name: str
+    layer: str
+    start: int
+    stop: int
+    exponent: int
+    half: bool
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class IntegerChain:
+    """What both flavours of a graph are written from. `planes`: constant input channels 1 and 64 carry the medians."""
+
+    layers: tuple[IntegerLayer, ...]
+    outputs: tuple[IntegerOutput, ...]
+    z_min: int
+    z_max: int
+    offset: Int64
+    planes: bool
+
+    def output(self, name: str) -> IntegerOutput:
+        return next(output for output in self.outputs if output.name == name)
+
+
+def quantize_chain(chain: Chain, symbols: list[Int64], power_of_two: bool = True) -> IntegerChain:
+    """The integer form of a hyper-decoder.
+
+    Args:
+        chain: outputs `scales_hat` and, if the codec has them, `means`.
+        symbols: calibration hyper-latents, each (1, N, h, w) int64.
+        power_of_two: off gives ordinary scales, for which no exactness can be shown.
+
+    Channels are first equalized: a Relu's output channel is scaled by a power of two, and the next layer's weights
+    by its inverse, so that each channel fills the range of the tensor; exact in real numbers (Nagel et al. 2019).
+
+    Raises:
+        ExportRefusedError: a layer that cannot meet the accumulator bound, by name.
+    """
+    whole = np.floor(chain.offset + 0.5)
+    fraction = chain.offset - whole
+    z_min, z_max = Z_MIN - int(min(0, whole.min())), Z_MAX - int(max(0, whole.max()))
+    inputs = [np.clip(z, z_min, z_max).astype(np.float64) for z in symbols]
+    chain = _equalized(chain, inputs)
+    peaks = _peaks(chain, inputs)
+    exponents: dict[str, float] = {"": 0.0}
+    layers: list[IntegerLayer] = []
+    last = {output.layer for output in chain.outputs}
+    for layer in chain.layers:
+        planes = layer.source == "" and bool(fraction.any())
+        integer = _integer_layer(layer, exponents[layer.source], fraction if planes else None, power_of_two)
+        if layer.name not in last:
+            low, high = (0, 255) if layer.activation.slope == 0 else (-128, 127)
+            top = peaks[layer.name].max()
+            if layer.activation.upper is not None:
+                top = min(top, layer.activation.upper)
+            e = float(exponent_to_hold(np.asarray(top), high, power_of_two))
+            exponents[layer.name] = e
+            integer = replace(integer, output_exponent=e, low=low, high=high)
+        layers.append(integer)
+    outputs = tuple(
+        _output(o.name, o.layer, o.start, o.stop, float(peaks[o.layer][o.start : o.stop].max())) for o in chain.outputs
+    )
+    return IntegerChain(tuple(layers), outputs, z_min, z_max, whole.astype(np.int64), bool(fraction.any()))
+
+
+def _output(name: str, layer: str, start: int, stop: int, peak: float) -> IntegerOutput:
+    """Scales: 16 bits unsigned, floor, thresholds compare on it. Means: 16 bits signed, floor(x + 1/2).
+
+    The grid leaves two bits above the calibration's largest value and is no coarser than 2^-8, no finer than 2^-10.
+    """
+    top = 65535 if name == "scales_hat" else 32767
+    e = int(np.clip(exponent_to_hold(np.asarray(4 * peak), top), -10, -8))
+    low = 0 if name == "scales_hat" else -32768
+    return IntegerOutput(name, layer, start, stop, e, name != "scales_hat", low, top)
+
+
+def _integer_layer(layer: Layer, input_exponent: float, fraction: Float64 | None, power_of_two: bool) -> IntegerLayer:
+    """Rounds the weights on the finest grids that keep 8 bits and the accumulator below 2^24."""
+    axis = 1 if layer.transposed else 0
+    by_channel = np.moveaxis(layer.weight, axis, 0).reshape(layer.out_channels, -1)
+    exponent = exponent_to_hold(np.abs(by_channel).max(axis=1), WEIGHT_MAX, power_of_two)
+    reach = 255 if layer.source else Z_MAX
+    for _ in range(8):
+        shape = [1, 1, 1, 1]
+        shape[axis] = -1
+        weight = np.clip(to_grid(layer.weight, exponent.reshape(shape)), -WEIGHT_MAX, WEIGHT_MAX)
+        bias = to_grid(layer.bias, exponent + input_exponent)
+        too_far = np.zeros(layer.out_channels, bool)
+        if fraction is not None:
+            extra, too_far = _plane_weights(layer, fraction, exponent)
+            weight = np.concatenate([weight, extra], axis=1 - axis)
+        bound = accumulator_bound(weight, axis, layer.stride if layer.transposed else 1, reach) + np.abs(bias)
+        # half-to-even in float32 without a Round operator needs one more rounding term, and at most 2^23 of it
+        over = (bound >= FLOAT32_EXACT // 2) | too_far
+        if not over.any():
+            return IntegerLayer(layer, weight, exponent, bias, input_exponent, None, 0, 0)
+        exponent = exponent + over
+    raise ExportRefusedError(
+        f"node {layer.name}: accumulator bound {int(bound.max())} stays above 2^23 at 8-bit weights;"
+        " split the input channels or use smaller layers"
+    )
+
+
+def accumulator_bound(weight: Int64, axis: int, stride: int, reach: int) -> Int64:
+    """(C_out,) largest sum of |w| * reach over the taps that meet in one output position (per stride phase)."""
+    kernel = np.abs(np.moveaxis(weight, axis, 0))
+    phases = [
+        kernel[:, :, row::stride, column::stride].sum(axis=(1, 2, 3))
+        for row in range(stride)
+        for column in range(stride)
+    ]
+    return np.max(phases, axis=0) * reach  # type: ignore[no-any-return]
+
+
+def _plane_weights(layer: Layer, fraction: Float64, exponent: Float64) -> tuple[Int64, NDArray[np.bool_]]:
+    """Weights of two constant input channels that stand for the medians' fractional parts.
+
+    A bias would be wrong at the borders: the zero padding must apply to the medians too. Channel one is 1, channel
+    two is 64; together they carry sum_c w_c * fraction_c at the resolution of the weights.
+    """
+    equation = "iokl,i->okl" if layer.transposed else "oikl,i->okl"
+    wanted = to_grid(np.einsum(equation, layer.weight, fraction), exponent.reshape(-1, 1, 1))
+    coarse = np.floor_divide(wanted + PLANE // 2, PLANE)
+    fine = wanted - coarse * PLANE
+    pair = np.stack([fine, coarse], axis=0 if layer.transposed else 1)
+    return pair, np.abs(coarse).max(axis=(1, 2)) > WEIGHT_MAX
+
+
+def _peaks(chain: Chain, inputs: list[Float64]) -> dict[str, Float64]:
+    """layer -> (C_out,) largest absolute activation over the calibration inputs."""
+    peaks = {layer.name: np.zeros(layer.out_channels) for layer in chain.layers}
+    for z in inputs:
+        for name, values in run_chain(chain, z).items():
+            peaks[name] = np.maximum(peaks[name], np.abs(values).max(axis=(0, 2, 3)))
+    return peaks
+
+
+def _equalized(chain: Chain, inputs: list[Float64]) -> Chain:
+    layers = {layer.name: layer for layer in chain.layers}
+    for name, peak in _peaks(chain, inputs).items():
+        readers = [layer for layer in layers.values() if layer.source == name]
+        if not readers or layers[name].activation == Activation():
+            continue
+        gain = np.clip(np.floor(np.log2(peak.max() / np.maximum(peak, peak.max() * 2.0**-20))), 0, EQUALIZE_LIMIT)
+        layers[name] = _scaled(layers[name], np.exp2(gain), output=True)
+        for reader in readers:
+            layers[reader.name] = _scaled(layers[reader.name], np.exp2(-gain), output=False)
+    return replace(chain, layers=tuple(layers.values()))
+
+
+def _scaled(layer: Layer, factor: Float64, output: bool) -> Layer:
+    axis = (1 if layer.transposed else 0) if output else (0 if layer.transposed else 1)
+    shape = [1, 1, 1, 1]
+    shape[axis] = -1
+    return replace(
+        layer, weight=layer.weight * factor.reshape(shape), bias=layer.bias * factor if output else layer.bias
+    )

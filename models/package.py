@@ -1,0 +1,133 @@
+"""The exported directory: what is in it, and reading it with every digest checked.
+
+manifest.json      what the codec is, the grids at the boundaries, SHA-256 of every other file, package digest
+certificate.json   per integer graph and node: bound, verdict, reason
+tables.npz         frozen integer CDFs, thresholds, offsets; never rebuilt on the decoding machine
+codec.safetensors  all weights (float16-representable), for the torch leg and for encoding
+fp32/              entropy.onnx, frame.onnx
+int/               entropy.qdq.onnx, entropy.carrier.onnx
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nvc_check.models.digest import canonical_json, document_digest, file_digest
+from nvc_check.models.errors import BadArtifactError
+from nvc_check.models.tables import Tables
+
+SCHEMA = "nvc-check/package/1"
+FLAVOURS = ("qdq", "carrier")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One hyperprior of the codec: `image`, or `keyframe`, `motion`, `residual` of a video codec.
+
+    Attributes:
+        y_channels, z_channels: channels of the latent (1, M, H/16, W/16) and hyper-latent (1, N, H/64, W/64).
+        z_min, z_max: range to which the integer path clips the symbols z; the encoder clamps the same way.
+        scales_exponent: e of the grid on which the integer path compares scales, value = integer * 2^e.
+        means_exponent: e of the int32 means; None where the codec has no means.
+    """
+
+    y_channels: int
+    z_channels: int
+    z_min: int
+    z_max: int
+    scales_exponent: int
+    means_exponent: int | None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What manifest.json says; `multiple` is what height and width are padded to."""
+
+    name: str
+    architecture: str
+    kind: str
+    precision: str
+    scope: str
+    exact: bool
+    multiple: int
+    parts: dict[str, Part]
+    files: dict[str, str]
+    digest: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"schema": SCHEMA, **asdict(self)}
+
+
+class Package:
+    """A package on disk whose files were all found as the manifest describes them."""
+
+    def __init__(self, root: Path, manifest: Manifest) -> None:
+        self.root = root
+        self.manifest = manifest
+
+    @classmethod
+    def open(cls, root: Path) -> Package:
+        """Reads and verifies.
+
+        Raises:
+            BadArtifactError: not a package, a damaged manifest, or a file that is missing or altered.
+        """
+        manifest = _read_manifest(root / "manifest.json")
+        for name, expected in manifest.files.items():
+            if not (root / name).is_file():
+                raise BadArtifactError(f"{root}: {name} is missing; the manifest lists it: export the package again")
+            found = file_digest(root / name)
+            if found != expected:
+                raise BadArtifactError(
+                    f"{root}: {name} has SHA-256 {found[:12]}…, the manifest says {expected[:12]}…:"
+                    " the file was altered or damaged; export the package again"
+                )
+        return cls(root, manifest)
+
+    def graph(self, path: str, graph: str, flavour: str = "qdq") -> Path:
+        """The ONNX file that a leg runs: `path` fp32 or int; `graph` entropy or frame (scope hyperprior: fp32)."""
+        if path == "fp32" or (self.manifest.scope == "hyperprior" and graph.endswith("frame")):
+            return self.root / "fp32" / f"{graph}.onnx"
+        return self.root / "int" / f"{graph}.{flavour}.onnx"
+
+    def tables(self, part: str) -> Tables:
+        with np.load(self.root / "tables.npz") as arrays:
+            return Tables.from_arrays({k.split("/")[1]: arrays[k] for k in arrays.files if k.startswith(f"{part}/")})
+
+
+def write_manifest(root: Path, manifest: Manifest) -> Manifest:
+    """Fills in the files' digests and the package digest, and writes manifest.json."""
+    files = {p.relative_to(root).as_posix(): file_digest(p) for p in sorted(root.rglob("*")) if p.is_file()}
+    files.pop("manifest.json", None)
+    document = {**manifest.to_json(), "files": files}
+    document["digest"] = document_digest(document)
+    (root / "manifest.json").write_text(canonical_json(document), encoding="utf-8")
+    return _read_manifest(root / "manifest.json")
+
+
+def _read_manifest(file: Path) -> Manifest:
+    if not file.is_file():
+        raise BadArtifactError(f"{file.parent}: no manifest.json, expected a package that `nvc-check export` wrote")
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        schema = document.pop("schema")
+    except (ValueError, KeyError, AttributeError) as error:
+        raise BadArtifactError(f"{file}: not a manifest ({error}); export the package again") from error
+    if schema != SCHEMA:
+        raise BadArtifactError(f"{file}: schema {schema!r}, expected {SCHEMA!r}; export the package with this version")
+    expected = document_digest({"schema": schema, **document})
+    if document.get("digest") != expected:
+        raise BadArtifactError(
+            f"{file}: digest {str(document.get('digest'))[:12]}… does not fit its content ({expected[:12]}…):"
+            " the manifest was altered or damaged; export the package again"
+        )
+    try:
+        document["parts"] = {name: Part(**part) for name, part in document["parts"].items()}
+        return Manifest(**document)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise BadArtifactError(f"{file}: not a manifest of {SCHEMA} ({error}); export the package again") from error

@@ -1,0 +1,132 @@
+"""The symbols file: what the bitstream carries, per frame and path, and what it cost.
+
+A zip archive (stored, fixed dates) of NumPy arrays `<frame>/<path>/<part>.<y|z>.npy`, and `symbols.json` at the
+end. It is written and read frame by frame; its digest is the SHA-256 of the whole file.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nvc_check.models.digest import canonical_json, file_digest
+from nvc_check.models.errors import BadArtifactError
+
+SCHEMA = "nvc-check/symbols/1"
+PATHS = ("fp32", "int")
+Int32 = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class FrameInfo:
+    """One picture or frame: size in pixels before padding; bits and PSNR (dB, peak 1) at the encoder, per path."""
+
+    name: str
+    height: int
+    width: int
+    bits: dict[str, float]
+    psnr: dict[str, float]
+
+
+class SymbolsWriter:
+    """Writes to an open file; only `finish` makes it whole."""
+
+    def __init__(self, file: Path, package: str, source: dict[str, str]) -> None:
+        self._archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
+        self._header: dict[str, Any] = {"schema": SCHEMA, "package": package, "source": source}
+        self._frames: list[FrameInfo] = []
+
+    def add(self, info: FrameInfo, symbols: dict[str, dict[str, Int32]]) -> None:
+        """`symbols`: path -> {"<part>.y": (1, M, h, w) int32, "<part>.z": (1, N, h, w) int32}."""
+        for path, tensors in symbols.items():
+            for name, tensor in tensors.items():
+                buffer = io.BytesIO()
+                np.save(buffer, _narrow(tensor))
+                entry = zipfile.ZipInfo(f"{len(self._frames):06d}/{path}/{name}.npy")
+                self._archive.writestr(entry, buffer.getvalue(), zipfile.ZIP_DEFLATED, 1)
+        self._frames.append(info)
+
+    def finish(self) -> None:
+        document = {**self._header, "frames": [asdict(frame) for frame in self._frames]}
+        self._archive.writestr(zipfile.ZipInfo("symbols.json"), canonical_json(document))
+        self._archive.close()
+
+
+class Symbols:
+    """An open symbols file; a context manager."""
+
+    def __init__(self, file: Path, expected_package: str | None) -> None:
+        """Opens and checks.
+
+        Args:
+            expected_package: digest of the package that must have made it; None takes any.
+
+        Raises:
+            BadArtifactError: missing, truncated, of another version, or made with another package.
+        """
+        try:
+            self._archive = zipfile.ZipFile(file)
+            document = json.loads(self._archive.read("symbols.json"))
+            frames = [FrameInfo(**frame) for frame in document["frames"]]
+            schema, package, source = document["schema"], document["package"], document["source"]
+        except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
+            raise BadArtifactError(
+                f"{file}: not a whole symbols file ({error}); make it with `nvc-check symbols`"
+            ) from error
+        if schema != SCHEMA:
+            raise BadArtifactError(f"{file}: schema {schema!r}, expected {SCHEMA!r}; make it again with this version")
+        if expected_package not in (None, package):
+            raise BadArtifactError(
+                f"{file}: symbols of package {package[:12]}…, expected those of {str(expected_package)[:12]}…;"
+                " make them again with `nvc-check symbols`"
+            )
+        self.file = file
+        self.frames = frames
+        self.package: str = package
+        self.source: dict[str, str] = source
+        self.digest = file_digest(file)
+
+    def __enter__(self) -> Symbols:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._archive.close()
+
+    def read(self, frame: int, path: str) -> dict[str, Int32]:
+        """{"<part>.y": ..., "<part>.z": ...} of one frame, int32.
+
+        Raises:
+            BadArtifactError: the entry is damaged.
+        """
+        prefix = f"{frame:06d}/{path}/"
+        found = {}
+        for entry in self._names(prefix):
+            try:
+                array = np.load(io.BytesIO(self._archive.read(entry)))
+            except (zipfile.BadZipFile, ValueError) as error:
+                raise BadArtifactError(f"{self.file}: entry {entry} is damaged ({error}); make it again") from error
+            found[entry.removeprefix(prefix).removesuffix(".npy")] = array.astype(np.int32)
+        return found
+
+    def _names(self, prefix: str) -> Iterator[str]:
+        return (name for name in self._archive.namelist() if name.startswith(prefix))
+
+
+def _narrow(tensor: Int32) -> NDArray[Any]:
+    """int8 or int16 where the values fit: symbols are small, escapes are not."""
+    for dtype in (np.int8, np.int16):
+        limits = np.iinfo(dtype)
+        if tensor.size == 0 or (tensor.min() >= limits.min and tensor.max() <= limits.max):
+            return tensor.astype(dtype)
+    return tensor

@@ -1,0 +1,69 @@
+"""The leg `cpu`: ONNX Runtime's CPU provider."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from nvc_check.models.errors import RunFailedError
+from nvc_check.models.package import Package
+from nvc_check.runtimes.fingerprint import cpu_fingerprint
+from nvc_check.runtimes.leg import EngineInfo, LegSpec, Runnable, Tensors, checked_options
+
+LEVELS = {
+    "off": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}
+
+
+def open_engine(spec: LegSpec, package: Package) -> CpuEngine:
+    return CpuEngine(checked_options(spec, {"opt": tuple(LEVELS), "threads": None, "flavour": ("qdq", "carrier")}))
+
+
+class CpuEngine:
+    """Runs both paths; every node runs on this provider, there is no other one in the session."""
+
+    paths = ("fp32", "int")
+
+    def __init__(self, options: dict[str, str]) -> None:
+        self.flavour = options.get("flavour", "qdq")
+        self._options = session_options(options)
+        settings = {"opt": options.get("opt", "all"), "threads": options.get("threads", "default")}
+        self.info = EngineInfo(
+            "onnxruntime",
+            onnxruntime.__version__,
+            "cpu",
+            {**cpu_fingerprint(), **settings, "flavour": self.flavour},
+        )
+
+    def load(self, model: Path, graph: str) -> Runnable:
+        return session(model, self._options, ["CPUExecutionProvider"])
+
+
+def session_options(options: dict[str, str]) -> Any:
+    """ONNX Runtime session options for `opt` and `threads`."""
+    made = onnxruntime.SessionOptions()
+    made.log_severity_level = 3
+    made.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[options.get("opt", "all")])
+    if "threads" in options:
+        made.intra_op_num_threads = int(options["threads"])
+    return made
+
+
+def session(model: Path, options: Any, providers: list[Any]) -> Runnable:
+    """A session as a function of named tensors; RunFailedError where the graph does not load."""
+    try:
+        loaded = onnxruntime.InferenceSession(str(model), options, providers=providers)
+    except Exception as error:  # ONNX Runtime raises a class of its own per status code
+        raise RunFailedError(f"{model.name}: ONNX Runtime cannot load it ({str(error).splitlines()[0]})") from error
+    wanted = {item.name for item in loaded.get_inputs()}
+    names = [item.name for item in loaded.get_outputs()]
+
+    def run(inputs: Tensors) -> Tensors:
+        return dict(zip(names, loaded.run(names, {k: v for k, v in inputs.items() if k in wanted}), strict=True))
+
+    return run

@@ -1,0 +1,97 @@
+"""A leg in a process of its own: a crash, a hang or a kill of one leaves the others standing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+from nvc_check.models import errors
+from nvc_check.runtimes.leg import EngineInfo, LegSpec, Tensors
+from nvc_check.runtimes.wire import receive, send
+
+TIME_LIMIT_SECONDS = 600.0  # for one answer: a 1080p frame of the largest codec takes seconds
+
+
+class LegProcess:
+    """Starts on `open`, answers `decode`, ends on `close`; every failure is an NvcCheckError."""
+
+    def __init__(self, spec: LegSpec, package: Path, time_limit: float = TIME_LIMIT_SECONDS) -> None:
+        self.spec = spec
+        self._package = package
+        self._time_limit = time_limit
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the leg
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def open(self) -> tuple[EngineInfo, tuple[str, ...]]:
+        """What runs, and which paths it can take.
+
+        Raises:
+            ProviderUnavailableError: not installed, no device, or nodes would fall back.
+            UsageError: unknown engine or option.
+            RunFailedError: the process did not start or died.
+        """
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "nvc_check.runtimes.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+        )
+        request = {"op": "open", "package": str(self._package.resolve()), "provider": self.spec.name}
+        message, _ = self._ask(request, {})
+        return EngineInfo(**message["info"]), tuple(message["paths"])
+
+    def decode(self, path: str, symbols: Tensors) -> tuple[float, Tensors]:
+        """(seconds inside the engine, tensors) of one picture or frame.
+
+        Raises:
+            RunFailedError: the engine failed, gave NaN, died or took too long.
+        """
+        message, tensors = self._ask({"op": "decode", "path": path}, symbols)
+        return float(message["seconds"]), tensors
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe:
+                    pipe.close()
+            self._process = None
+        self._log.close()
+
+    def _ask(self, request: dict[str, Any], arrays: Tensors) -> tuple[dict[str, Any], Tensors]:
+        process = self._process
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        expired = threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            process.kill()
+
+        watchdog = threading.Timer(self._time_limit, expire)
+        watchdog.start()
+        try:
+            send(process.stdin, request, arrays)
+            message, tensors = receive(process.stdout)
+        except (EOFError, OSError) as error:
+            process.wait()
+            reason = f"no answer within {self._time_limit:g} s" if expired.is_set() else self._last_words(process)
+            raise errors.RunFailedError(f"{self.spec.name}: {reason}") from error
+        finally:
+            watchdog.cancel()
+        if "error" in message:
+            kind: type[errors.NvcCheckError] = getattr(errors, message["error"]["kind"], errors.RunFailedError)
+            text = message["error"]["text"]
+            raise kind(text if text.startswith(self.spec.name) else f"{self.spec.name}: {text}")
+        return message, tensors
+
+    def _last_words(self, process: subprocess.Popen[bytes]) -> str:
+        self._log.seek(0)
+        lines = [line for line in self._log.read().decode(errors="replace").splitlines() if line.strip()]
+        code = process.returncode
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return f"its process {how}" + (f" ({lines[-1].strip()})" if lines else "")
