@@ -216,7 +216,8 @@ def main() -> None:
         error_line(error)
         code = error.exit_code
     except typer.TyperException as error:
-        error.show()
+        usage: Any = error  # typer declares show() on its private subclasses only
+        usage.show()
         code = UsageError.exit_code
     except (typer.Abort, KeyboardInterrupt):
         error_line(KeyboardInterrupt("interrupted; nothing was left half-written"))

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nvc_check.checker.difference import Difference
 from nvc_check.checker.report import (
@@ -141,7 +142,7 @@ def _one_frame(
         leg.tensors = {}
 
 
-def _picture(frame: np.ndarray, info: FrameInfo) -> np.ndarray:
+def _picture(frame: NDArray[np.float32], info: FrameInfo) -> NDArray[np.float32]:
     """(3, H, W) in [0, 1]: what is shown of a padded, unclamped frame."""
     return np.clip(frame[0, :, : info.height, : info.width], 0, 1)
 

@@ -33,7 +33,11 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[Any], None
     )
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task(title, total=total, item="")
-        yield lambda item=None: bar.update(task, advance=1, item="" if item is None else str(item))
+
+        def advance(item: Any = None) -> None:
+            bar.update(task, advance=1, item="" if item is None else str(item))
+
+        yield advance
 
 
 @contextmanager

@@ -85,8 +85,8 @@ def y4m_frame(rgb: npt.NDArray[np.uint8]) -> bytes:
     rows = even[0::2] + even[1::2]
     # Sums of four pixels: two fractional bits more
     red, green, blue = np.moveaxis(rows[:, 0::2] + rows[:, 1::2], 2, 0)
-    cb = (-9714 * red - 19070 * green + 28784 * blue + (128 << 18) + (1 << 17)) >> 18
-    cr = (28784 * red - 24103 * green - 4681 * blue + (128 << 18) + (1 << 17)) >> 18
+    cb = (-9714 * red - 19071 * green + 28785 * blue + (128 << 18) + (1 << 17)) >> 18
+    cr = (28785 * red - 24104 * green - 4681 * blue + (128 << 18) + (1 << 17)) >> 18
     return b"FRAME\n" + b"".join(plane.astype(np.uint8).tobytes() for plane in (luma, cb, cr))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nvc_check.models.grid import finest_exponent
+from nvc_check.models.grid import finest_exponents
 
 Float64 = NDArray[np.float64]
 
@@ -53,8 +53,7 @@ def of_constant(array: NDArray[Any]) -> Abstract:
     values = array.astype(np.float64)
     channels = values.shape[1] if values.ndim >= 2 else 1
     rows = np.moveaxis(values, 1, 0).reshape(channels, -1) if values.ndim >= 2 else values.reshape(1, -1)
-    exponent = np.array([float(finest_exponent(row)) for row in rows])
-    return Abstract(exponent, rows.min(axis=1), rows.max(axis=1), array, dtype=str(array.dtype))
+    return Abstract(finest_exponents(rows), rows.min(axis=1), rows.max(axis=1), array, dtype=str(array.dtype))
 
 
 def wide(value: Abstract, channels: int) -> tuple[Float64, Float64, Float64]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from nvc_check.exporter.abstract import Abstract, wide
 from nvc_check.exporter.certificate_rules import Attributes, Outcome, Refused
-from nvc_check.models.grid import FLOAT32_EXACT, finest_exponent
+from nvc_check.models.grid import FLOAT32_EXACT, finest_exponents
 
 OPERAND_BITS = 8  # what bf16 multipliers keep; float32 and TF32 keep more
 
@@ -29,7 +29,7 @@ def convolution(
     low, high = np.minimum(low, 0), np.maximum(high, 0)  # zero padding
     constants = np.zeros(kernel.shape[0]) if bias is None else bias.constant.astype(np.float64)  # type: ignore[union-attr]
 
-    grid = np.array([_grid(kernel[o], exponent, constants[o]) for o in range(kernel.shape[0])])
+    grid = _grids(kernel, exponent, constants)
     reach = np.maximum(-low, high)
     sums, lows, highs = [], [], []
     for part in _phases(kernel, attributes.get("strides", [1, 1]) if transposed else [1, 1]):
@@ -59,10 +59,10 @@ def convolution(
     return Abstract(grid, np.min(lows, axis=0), np.max(highs, axis=0)), facts
 
 
-def _grid(kernel: np.ndarray[Any, Any], exponent: np.ndarray[Any, Any], constant: float) -> float:
-    """The finest exponent among the products of one output channel and its bias."""
-    terms = [e + finest_exponent(kernel[i]) for i, e in enumerate(exponent) if kernel[i].any()]
-    return float(min([*terms, finest_exponent(np.array([constant]))]))
+def _grids(kernel: np.ndarray[Any, Any], exponent: np.ndarray[Any, Any], constants: np.ndarray[Any, Any]) -> Any:
+    """(C_out,) the finest exponent among the products of each output channel and its bias."""
+    steps = finest_exponents(kernel.reshape(*kernel.shape[:2], -1)) + exponent
+    return np.minimum(steps.min(axis=1), finest_exponents(constants.reshape(-1, 1)))
 
 
 def _phases(kernel: np.ndarray[Any, Any], stride: list[int]) -> list[np.ndarray[Any, Any]]:
@@ -74,9 +74,8 @@ def _phases(kernel: np.ndarray[Any, Any], stride: list[int]) -> list[np.ndarray[
 
 def _weight_bits(kernel: np.ndarray[Any, Any]) -> int:
     """Significant bits of the weights of one output channel on their common grid, the most over the channels."""
-    exponent = np.array([float(finest_exponent(rows)) for rows in kernel])
-    peaks = np.abs(kernel).reshape(len(kernel), -1).max(axis=1)
-    return int((peaks / np.exp2(exponent)).max()).bit_length()
+    rows = kernel.reshape(len(kernel), -1)
+    return int((np.abs(rows).max(axis=1) / np.exp2(finest_exponents(rows))).max()).bit_length()
 
 
 def _require_pair_bound(stored: np.ndarray[Any, Any] | None, axis: int) -> None:

@@ -119,4 +119,5 @@ def _weights(model: Any) -> bytes:
     for name, parameter in sorted(model.named_parameters()):
         value = parameter.detach().contiguous()
         tensors[name] = value.half() if torch.equal(value.half().float(), value) else value
-    return save(tensors)
+    data: bytes = save(tensors)
+    return data

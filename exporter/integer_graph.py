@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from nvc_check.exporter import carrier, qdq
 from nvc_check.exporter.graph_writer import GraphWriter
@@ -38,7 +39,7 @@ class Flavour(Protocol):
 FLAVOURS: dict[str, Flavour] = {"qdq": qdq.Qdq(), "carrier": carrier.Carrier()}
 
 
-def write_graph(chain: IntegerChain, thresholds: np.ndarray, flavour: str) -> ir.Model:
+def write_graph(chain: IntegerChain, thresholds: NDArray[np.int32], flavour: str) -> ir.Model:
     """The entropy graph `z` -> `indexes`[, `means`].
 
     Args:
@@ -59,7 +60,7 @@ def write_graph(chain: IntegerChain, thresholds: np.ndarray, flavour: str) -> ir
             values[layer.layer.name] = style.accumulator(graph, pointwise, wide)
         else:
             values[layer.layer.name] = style.accumulator(graph, layer, source)
-    shape = [
+    shape: list[int | str] = [
         1,
         chain.outputs[0].stop - chain.outputs[0].start,
         f"{_ratio(chain)}*height",
@@ -115,7 +116,7 @@ def _read(graph: GraphWriter, chain: IntegerChain, output: IntegerOutput, value:
     return graph.op("Cast", value, name=f"{output.name}_int32", to=ir.DataType.INT32)
 
 
-def _indexes(graph: GraphWriter, scales: ir.Value, thresholds: np.ndarray, high: int) -> ir.Value:
+def _indexes(graph: GraphWriter, scales: ir.Value, thresholds: NDArray[np.int32], high: int) -> ir.Value:
     """A table look-up in place of 63 comparisons; int32 keeps the table on providers without 8-bit tensors."""
     table = np.searchsorted(thresholds, np.arange(high + 1), side="left").astype(np.int32)
     return graph.op("Gather", graph.constant(table, "index_of_scale"), scales, name="indexes_lookup", axis=0)

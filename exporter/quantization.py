@@ -137,6 +137,7 @@ def _integer_layer(layer: Layer, input_exponent: float, fraction: Float64 | None
     by_channel = np.moveaxis(layer.weight, axis, 0).reshape(layer.out_channels, -1)
     exponent = exponent_to_hold(np.abs(by_channel).max(axis=1), WEIGHT_MAX, power_of_two)
     reach = 255 if layer.source else Z_MAX
+    bound = np.zeros(0)
     for _ in range(8):
         shape = [1, 1, 1, 1]
         shape[axis] = -1
@@ -153,7 +154,7 @@ def _integer_layer(layer: Layer, input_exponent: float, fraction: Float64 | None
             return IntegerLayer(layer, weight, exponent, bias, input_exponent, None, 0, 0)
         exponent = exponent + over
     raise ExportRefusedError(
-        f"node {layer.name}: accumulator bound {int(bound.max())} stays above 2^23 at 8-bit weights;"
+        f"node {layer.name}: accumulator bound {int(bound.max(initial=0))} stays above 2^23 at 8-bit weights;"
         " split the input channels or use smaller layers"
     )
 

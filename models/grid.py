@@ -34,12 +34,10 @@ def is_power_of_two(values: Float64) -> bool:
     return bool(np.all((values > 0) & (np.frexp(values)[0] == 0.5)))
 
 
-def finest_exponent(values: Float64) -> int:
-    """The largest e such that every value is an integer x 2^e (1023 if all are 0)."""
-    nonzero = values[values != 0]
-    if nonzero.size == 0:
-        return 1023
-    mantissa, exponent = np.frexp(nonzero)
+def finest_exponents(values: Float64) -> Float64:
+    """Along the last axis: the largest e such that every value is an integer x 2^e (1023 where all are 0)."""
+    mantissa, exponent = np.frexp(values)
     integers = np.ldexp(mantissa, 53).astype(np.int64)
-    lowest = integers & -integers
-    return int((exponent - 53 + np.log2(lowest.astype(np.float64)).astype(np.int64)).min())
+    lowest = np.frexp((integers & -integers).astype(np.float64))[1] - 1  # position of the lowest set bit
+    steps = np.where(values == 0, 1023, exponent - 53 + lowest)
+    return steps.min(axis=-1).astype(np.float64)  # type: ignore[no-any-return]

@@ -64,6 +64,7 @@ def session(model: Path, options: Any, providers: list[Any]) -> Runnable:
     names = [item.name for item in loaded.get_outputs()]
 
     def run(inputs: Tensors) -> Tensors:
-        return dict(zip(names, loaded.run(names, {k: v for k, v in inputs.items() if k in wanted}), strict=True))
+        results: Any = loaded.run(names, {name: value for name, value in inputs.items() if name in wanted})
+        return dict(zip(names, results, strict=True))
 
     return run

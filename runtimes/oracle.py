@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from nvc_check.models.errors import RunFailedError
-from nvc_check.models.grid import FLOAT64_EXACT, finest_exponent
+from nvc_check.models.grid import FLOAT64_EXACT, finest_exponents
 from nvc_check.models.package import Package
 from nvc_check.runtimes.leg import EngineInfo, LegSpec, Runnable, Tensors, checked_options
 
@@ -83,7 +83,7 @@ class ExactGraph:
         x, weight = arguments[0].astype(np.float64), arguments[1].astype(np.float64)
         compute = transposed_convolution if node.op_type == "ConvTranspose" else convolution
         if self.assert_exact:
-            e_x, e_w = finest_exponent(x), finest_exponent(weight)
+            e_x, e_w = (int(finest_exponents(values.reshape(-1))) for values in (x, weight))
             x, weight = np.ldexp(x, -e_x), np.ldexp(weight, -e_w)
             axis = 1 if node.op_type == "ConvTranspose" else 0
             largest = float(np.abs(np.moveaxis(weight, axis, 0)).reshape(weight.shape[axis], -1).sum(axis=1).max())

@@ -25,7 +25,8 @@ class Registered:
 
 ENGINES: Final[dict[str, Registered]] = {
     "torch": Registered(
-        "nvc_check.runtimes.eager", "torch", "pip install 'nvc-check[export]'", "PyTorch eager; the reference of the FP32 path"
+        "nvc_check.runtimes.eager", "torch", "pip install 'nvc-check[export]'",
+        "PyTorch eager; the reference of the FP32 path"
     ),
     "cpu": Registered(
         "nvc_check.runtimes.cpu", "onnxruntime", "pip install 'nvc-check[cpu]'",

@@ -1,0 +1,55 @@
+"""Packages, clips and symbols that many tests share; made once a run, by the real exporter and encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nvc_check.checker.calibration import calibration_pictures
+from nvc_check.checker.encode import write_symbols
+from nvc_check.checker.sample import render_sample, write_sample
+from nvc_check.exporter.export import export_package
+from nvc_check.models.codecs import load_codec
+from nvc_check.models.package import Package
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    """The bundled image codec, exact; read only."""
+    out = tmp_path_factory.mktemp("exact") / "package"
+    return export_package(load_codec("mbt2018-mean-relu-small"), calibration_pictures(None), out)
+
+
+@pytest.fixture(scope="session")
+def inexact_package(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    """The same codec with ordinary scales; read only."""
+    out = tmp_path_factory.mktemp("inexact") / "package"
+    codec = load_codec("mbt2018-mean-relu-small")
+    return export_package(codec, calibration_pictures(None), out, allow_inexact=True)
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three frames of 200x120, so that padding matters."""
+    file = tmp_path_factory.mktemp("clip") / "clip.y4m"
+    write_sample(file, 200, 120, 3, seed=1)
+    return file
+
+
+def symbols_of(package: Package, folder: Path) -> Path:
+    file = folder / "symbols.npz"
+    frames = ((f"frame {i}", rgb) for i, rgb in enumerate(render_sample(200, 120, 3, seed=1)))
+    write_symbols(package, frames, {"source": "sample"}, file)
+    return file
+
+
+@pytest.fixture(scope="session")
+def symbols(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Symbols of the exact package for the frames of `clip`."""
+    return symbols_of(package, tmp_path_factory.mktemp("symbols"))
+
+
+@pytest.fixture(scope="session")
+def inexact_symbols(inexact_package: Package, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return symbols_of(inexact_package, tmp_path_factory.mktemp("inexact-symbols"))
