@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from nvc_check.checker.console import error_line, output_console, progress_bar, shown_path, status
+from nvc_check.models.atomic import check_place
 from nvc_check.models.errors import NvcCheckError, UsageError
 
 app = typer.Typer(
@@ -45,6 +46,7 @@ def export(
     for option, found, known in (("precision", precision, "w8a8"), ("scope", scope, "hyperprior")):
         if found != known:
             raise UsageError(f"--{option} {found}: this version has {known} only")
+    check_place(out)
     from nvc_check.checker.calibration import calibration_pictures
     from nvc_check.exporter.export import export_package
     from nvc_check.models.codecs import load_codec
@@ -111,6 +113,10 @@ def compare(
     """Decodes the same symbols on every leg, counts the differences and prints a verdict."""
     from nvc_check.checker.traces import compare_traces
 
+    if json is not None and json != "-":
+        check_place(Path(json))
+    if out is not None:
+        check_place(out / "maps")
     if len(what) > 1 or what[0].is_file():
         report = compare_traces(what, across_packages=across_packages, strict=strict)
     else:
@@ -143,7 +149,7 @@ def _render(out: Path, size: str, frames: int, seed: int) -> None:
     from nvc_check.checker.sample import write_sample
 
     width, cross, height = size.partition("x")
-    if not (cross and width.isdigit() and height.isdigit()):
+    if not (cross and width.isdecimal() and height.isdecimal()):
         raise UsageError(f"--size {size}: expected WIDTHxHEIGHT, e.g. {SAMPLE_SIZE}")
     with progress_bar("rendering", frames) as step:
         write_sample(out, int(width), int(height), frames, seed, progress=step)
@@ -220,6 +226,7 @@ def main() -> None:
         usage.show()
         code = UsageError.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        error_line(KeyboardInterrupt("interrupted; nothing was left half-written"))
         code = INTERRUPTED
+    if code == INTERRUPTED:  # also what typer makes of Ctrl-C inside a command, silently
+        error_line(KeyboardInterrupt("interrupted; nothing was left half-written"))
     sys.exit(code if isinstance(code, int) else 0)

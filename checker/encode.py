@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from nvc_check.models.analysis import Analysis
@@ -30,8 +29,7 @@ class ImageEncoder:
         self.part = package.manifest.parts["image"]
         self.tables: Tables = package.tables("image")
         self.analysis = Analysis(load_codec(str(package.root / "codec.safetensors")))
-        graph = onnx.load(package.graph("int", "entropy"))
-        self.integer = ExactGraph(graph, assert_exact=package.manifest.exact)
+        self.integer = ExactGraph.read(package.graph("int", "entropy"), assert_exact=package.manifest.exact)
 
     def encode(self, frame: Float32) -> tuple[dict[str, dict[str, Int32]], dict[str, float], dict[str, Float32]]:
         """Symbols, bits and reconstruction per path, of frame: (1, 3, H, W) float32 in [0, 1], padded."""

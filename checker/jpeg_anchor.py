@@ -1,8 +1,8 @@
 """A codec's package beside JPEG: python -m nvc_check.checker.jpeg_anchor PKG --data DIR [--json FILE].
 
-JPEG is Pillow's (libjpeg-turbo), 4:2:0, optimized Huffman tables, whole file counted. The codec's bits are -log2 from the
-frozen tables, escapes included, of both paths. Means over the pictures of bits per pixel and of PSNR (RGB, peak 1, 8-bit
-rounded for JPEG, clamped for the codec); between JPEG's points PSNR is interpolated over the logarithm of the rate.
+JPEG is Pillow's (libjpeg-turbo), 4:2:0, optimized Huffman tables, whole file counted. The codec's bits are -log2 from
+the frozen tables, escapes included, of both paths. Means over the pictures of bits per pixel and of PSNR (RGB, peak 1,
+8-bit rounded for JPEG, clamped for the codec); between JPEG's points PSNR is interpolated over log rate.
 """
 
 from __future__ import annotations

@@ -43,42 +43,45 @@ def _legs(legs: list[LegRow]) -> Table:
 def _results(results: list[ResultRow]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title="Differences", title_justify="left", title_style="bold")
     for name in ("path", "leg", "against", "tensor"):
-        table.add_column(name)
-    for name in ("values", "mismatched", "largest", "PSNR dB", "first (frame, index)"):
-        table.add_column(name, justify="right", no_wrap=name != "first (frame, index)")
+        table.add_column(name, no_wrap=True, overflow="fold")
+    for name in ("values", "differ", "%", "largest", "PSNR dB", "first at"):
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("what it is", no_wrap=True)
     order = {"fp32": 0, "int": 1}
+    before: ResultRow | None = None
     for row in sorted(results, key=lambda row: (order[row.path], row.leg)):
+        same_path = before is not None and before.path == row.path
+        same_leg = same_path and before is not None and before.leg == row.leg
         table.add_row(
-            row.path,
-            row.leg,
+            "" if same_path else row.path,
+            "" if same_leg else row.leg,
             row.reference,
             row.tensor,
             f"{row.values:,}" if row.values else "-",
-            _mismatched(row),
+            _differ(row),
+            f"{100 * row.mismatched / row.values:.2g}" if row.mismatched and row.values else "",
             _largest(row),
             _psnr(row),
-            f"{row.first.frame}, {row.first.index:,}" if row.first else "-",
+            f"{row.first.frame}:{row.first.index}" if row.first else "",
             f"[red]{row.failure}[/]" if row.failure else "[green]identical[/]",
         )
+        before = row
     return table
 
 
-def _mismatched(row: ResultRow) -> str:
+def _differ(row: ResultRow) -> str:
     if row.mismatched is None:
-        return f"in {row.frames_different} of {row.frames} frames" if row.frames_different else "0"
-    if row.mismatched == 0:
-        return "0"
-    return f"{row.mismatched:,} {100 * row.mismatched / row.values:5.2g} %"
+        return f"{row.frames_different}/{row.frames} frames"
+    return f"{row.mismatched:,}"
 
 
 def _largest(row: ResultRow) -> str:
     """Integers in steps of their grid; floats in their unit, and in float32 steps (ULP)."""
     if not row.max_abs:
-        return "-"
+        return ""
     if row.max_ulp is None:
         return f"{row.max_abs:.0f} step{'s' if row.max_abs != 1 else ''}"
-    return f"{row.max_abs:.1e}, {_short(row.max_ulp)} ULP"
+    return f"{row.max_abs:.1e} {_short(row.max_ulp)} ULP"
 
 
 def _short(count: int) -> str:

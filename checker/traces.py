@@ -108,7 +108,7 @@ def read_trace(file: Path) -> Trace:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
         schema, digest = document.pop("schema"), document.pop("digest")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadArtifactError(f"{file}: not a whole trace ({error}); record it again") from error
     if schema != SCHEMA:
         raise BadArtifactError(f"{file}: schema {schema!r}, expected {SCHEMA!r}; record it again with this version")
@@ -135,15 +135,17 @@ def compare_traces(files: list[Path], *, across_packages: bool = False, strict: 
         raise UsageError("compare: one trace; give at least two traces, or a package with --input or --symbols")
     traces = [read_trace(file) for file in files]
     first = traces[0]
+    symbols: dict[str, str] = {}  # of each package: symbols are bound to one, so two packages never share them
     for file, trace in zip(files, traces, strict=True):
         if trace.package.digest != first.package.digest and not across_packages:
             raise BadArtifactError(
                 f"{file}: trace of package {trace.package.digest[:12]}…, {files[0]} is of {first.package.digest[:12]}…;"
                 " record both from one package, or say --across-packages"
             )
-        if trace.symbols != first.symbols and not across_packages:
+        expected = symbols.setdefault(trace.package.digest, trace.symbols)
+        if trace.symbols != expected:
             raise BadArtifactError(
-                f"{file}: trace of symbols {trace.symbols[:12]}…, {files[0]} is of {first.symbols[:12]}…;"
+                f"{file}: trace of symbols {trace.symbols[:12]}…, another of its package is of {expected[:12]}…;"
                 " record both from one symbols file"
             )
     names = _distinct([trace.name for trace in traces])

@@ -8,7 +8,7 @@ import numpy as np
 
 from nvc_check.exporter.abstract import Abstract, wide
 from nvc_check.exporter.certificate_rules import Attributes, Outcome, Refused
-from nvc_check.models.grid import FLOAT32_EXACT, finest_exponents
+from nvc_check.models.grid import FLOAT32_EXACT, finest_exponents, pair_sums
 
 OPERAND_BITS = 8  # what bf16 multipliers keep; float32 and TF32 keep more
 
@@ -82,8 +82,7 @@ def _require_pair_bound(stored: np.ndarray[Any, Any] | None, axis: int) -> None:
     """int8 weights run as VPMADDUBSW on x86 without VNNI, which saturates sums of two products at 16 bits."""
     if stored is None or stored.dtype != np.int8:
         return
-    rows = np.abs(np.moveaxis(stored, axis, 0).astype(np.int64)).reshape(stored.shape[axis], -1)
-    pairs = np.sort(rows, axis=1)[:, -2:].sum(axis=1)
+    pairs = pair_sums(stored.astype(np.int64), axis)
     if pairs.max() > 128:
         raise Refused(
             f"output channel {int(pairs.argmax())}: the two largest int8 weights sum to {pairs.max()}, more than 128;"

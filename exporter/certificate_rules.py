@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 
 from nvc_check.exporter.abstract import Abstract, of_constant
-from nvc_check.models.grid import is_power_of_two
+from nvc_check.models.grid import FLOAT32_EXACT, is_power_of_two
 
 Attributes = dict[str, Any]
 Outcome = tuple[Any, dict[str, Any]]
@@ -86,6 +86,11 @@ def _quantize(_: str, attributes: Attributes, x: Abstract, scale: Abstract, zero
     limits = np.iinfo(zero.constant.dtype)
     shift = zero.constant.astype(np.float64).reshape(-1)
     low, high = (np.clip(np.rint(v / np.exp2(e)) + shift, limits.min, limits.max) for v in (x.low, x.high))
+    # a FakeQuantize (OpenVINO) subtracts the lowest value before it scales and rounds: that must be exact too
+    offset = float(np.abs((limits.min - shift) * np.exp2(e)).max())
+    steps = float(((x.reach + offset) / np.exp2(x.exponent)).max())
+    if steps >= FLOAT32_EXACT:
+        raise Refused(f"input minus lowest value reaches {steps:.0f} steps, not below 2^24; use uint8")
     facts = {"rounding": "half to even, saturating", "assumptions": ("A4",)}
     return Abstract(np.zeros_like(low), low, high, dtype=str(zero.constant.dtype)), facts
 

@@ -6,17 +6,14 @@ largest weights sum to more than 128: x86 without VNNI multiplies uint8 by int8 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
 from nvc_check.exporter.graph_writer import GraphWriter
+from nvc_check.exporter.operators import float_convolution, geometry, leaky_parts, leaky_sum
 from nvc_check.exporter.quantization import IntegerLayer
 from nvc_check.exporter.subpixel import as_convolution
-
-SLOPE = 5 * 2.0**-9  # of LeakyRelu: 0.009766 in place of 0.01, so that products stay on a grid
+from nvc_check.models.grid import pair_sums
 
 
 class Qdq:
@@ -26,51 +23,28 @@ class Qdq:
 
     def hidden(self, graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
         assert layer.output_exponent is not None
-        name = layer.layer.name
-        zero = np.uint8(0) if layer.low == 0 else np.int8(0)
-        if layer.layer.activation.slope == 0 and layer.layer.transposed:
-            conv, stride = as_convolution(layer)
-            phases = _convolution(graph, conv, x)
-            rounded = _quantize(graph, phases, layer.output_exponent, zero, name)
-            picture = graph.op("DepthToSpace", rounded, name=f"{name}_pixels", blocksize=stride, mode="DCR")
-            return _dequantize(graph, picture, layer.output_exponent, zero, name)
-        return _rounded(graph, leaky(graph, layer, _convolution(graph, layer, x)), layer.output_exponent, zero, name)
+        name, zero = layer.layer.name, np.uint8(0)
+        if layer.layer.activation.slope != 0:
+            # float weights: given quantized ones, OpenVINO 2026.4 computes a ConvTranspose behind this sum wrong
+            above, below = leaky_parts(graph, layer, float_convolution(graph, layer, x))
+            positive = _rounded(graph, above, layer.output_exponent, zero, f"{name}_above")
+            negative = _rounded(graph, below, layer.output_exponent, zero, f"{name}_below")
+            return leaky_sum(graph, layer, positive, negative)
+        if not layer.layer.transposed:
+            return _rounded(graph, _convolution(graph, layer, x), layer.output_exponent, zero, name)
+        conv, stride = as_convolution(layer)
+        rounded = _quantize(graph, _convolution(graph, conv, x), layer.output_exponent, zero, name)
+        picture = graph.op("DepthToSpace", rounded, name=f"{name}_pixels", blocksize=stride, mode="DCR")
+        return _dequantize(graph, picture, layer.output_exponent, zero, name)
 
     def accumulator(self, graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
         return _convolution(graph, layer, x)
 
 
-def leaky(graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
-    """max(x, slope x) on the grid; Relu needs no node, the saturation at 0 does it."""
-    if layer.layer.activation.slope == 0:
-        return x
-    lower = graph.op("Mul", x, graph.scalar(SLOPE), name=f"{layer.layer.name}_slope")
-    return graph.op("Max", x, lower, name=f"{layer.layer.name}_leaky")
-
-
-def geometry(layer: IntegerLayer) -> tuple[str, dict[str, Any]]:
-    """Operator and attributes of the layer's (transposed) convolution."""
-    plain = layer.layer
-    attributes: dict[str, Any] = {
-        "kernel_shape": list(layer.weight.shape[2:]),
-        "strides": [plain.stride, plain.stride],
-        "pads": [plain.padding] * 4,
-    }
-    if plain.transposed:
-        attributes["output_padding"] = [plain.output_padding] * 2
-    return ("ConvTranspose" if plain.transposed else "Conv"), attributes
-
-
-def pair_bound_holds(weight: NDArray[np.int64], axis: int) -> bool:
-    """Whether the two largest |w| of every output channel sum to at most 128."""
-    flat = np.sort(np.abs(np.moveaxis(weight, axis, 0)).reshape(weight.shape[axis], -1), axis=1)
-    return bool((flat[:, -2:].sum(axis=1) <= 128).all())
-
-
 def _convolution(graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
     name = layer.layer.name
     axis = 1 if layer.layer.transposed else 0
-    if pair_bound_holds(layer.weight, axis):
+    if pair_sums(layer.weight, axis).max() <= 128:
         stored, zero = layer.weight.astype(np.int8), np.zeros(layer.weight.shape[axis], np.int8)
     else:
         stored, zero = (layer.weight + 128).astype(np.uint8), np.full(layer.weight.shape[axis], 128, np.uint8)
@@ -93,15 +67,15 @@ def _convolution(graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Val
     return graph.op(operator, x, weight, bias, name=f"{name}_sum", **attributes)
 
 
-def _quantize(graph: GraphWriter, x: ir.Value, exponent: float, zero: np.uint8 | np.int8, name: str) -> ir.Value:
+def _quantize(graph: GraphWriter, x: ir.Value, exponent: float, zero: np.uint8, name: str) -> ir.Value:
     point = graph.constant(np.array(zero), f"zero_{zero.dtype}_{zero}")
     return graph.op("QuantizeLinear", x, graph.scalar(2.0**exponent), point, name=f"{name}_quantized")
 
 
-def _dequantize(graph: GraphWriter, x: ir.Value, exponent: float, zero: np.uint8 | np.int8, name: str) -> ir.Value:
+def _dequantize(graph: GraphWriter, x: ir.Value, exponent: float, zero: np.uint8, name: str) -> ir.Value:
     point = graph.constant(np.array(zero), f"zero_{zero.dtype}_{zero}")
     return graph.op("DequantizeLinear", x, graph.scalar(2.0**exponent), point, name=f"{name}_out")
 
 
-def _rounded(graph: GraphWriter, x: ir.Value, exponent: float, zero: np.uint8 | np.int8, name: str) -> ir.Value:
+def _rounded(graph: GraphWriter, x: ir.Value, exponent: float, zero: np.uint8, name: str) -> ir.Value:
     return _dequantize(graph, _quantize(graph, x, exponent, zero, name), exponent, zero, name)

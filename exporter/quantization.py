@@ -1,7 +1,7 @@
 """Chooses the integer form of a chain: weights, grids and rounding, such that design conditions hold.
 
-Every scale is a power of two. Hidden activations are uint8 (int8 behind a LeakyRelu), rounded half to even.
-The last layers are not rounded to 8 bits: scales and means are read from their exact accumulators at 16 bits,
+Every scale is a power of two. Hidden activations have 8 bits ([0, 255]; behind a LeakyRelu [-127, 127]), rounded half
+to even. The last layers are not rounded to 8 bits: scales and means are read from their exact accumulators at 16 bits,
 which is where most of the published rate loss of quantized hyperpriors comes from (small scales on a coarse grid).
 """
 
@@ -23,6 +23,7 @@ Int64 = NDArray[np.int64]
 WEIGHT_MAX = 127
 Z_MIN, Z_MAX = -127, 127  # of symbols plus whole medians
 PLANE = 64  # value of the coarse constant plane that carries fractional medians
+SLOPE = 5 * 2.0**-9  # of LeakyRelu: 0.009766 in place of 0.01, so that products stay on a grid
 EQUALIZE_LIMIT = 3  # channels are scaled up by at most 2^3; see quantize_chain
 
 
@@ -106,7 +107,7 @@ def quantize_chain(chain: Chain, symbols: list[Int64], power_of_two: bool = True
         planes = layer.source == "" and bool(fraction.any())
         integer = _integer_layer(layer, exponents[layer.source], fraction if planes else None, power_of_two)
         if layer.name not in last:
-            low, high = (0, 255) if layer.activation.slope == 0 else (-128, 127)
+            low, high = (0, 255) if layer.activation.slope == 0 else (-127, 127)
             top = peaks[layer.name].max()
             if layer.activation.upper is not None:
                 top = min(top, layer.activation.upper)
@@ -137,6 +138,7 @@ def _integer_layer(layer: Layer, input_exponent: float, fraction: Float64 | None
     by_channel = np.moveaxis(layer.weight, axis, 0).reshape(layer.out_channels, -1)
     exponent = exponent_to_hold(np.abs(by_channel).max(axis=1), WEIGHT_MAX, power_of_two)
     reach = 255 if layer.source else Z_MAX
+    factor = 1 if layer.activation.slope in (0, 1) else 5  # the numerator of SLOPE
     bound = np.zeros(0)
     for _ in range(8):
         shape = [1, 1, 1, 1]
@@ -149,7 +151,7 @@ def _integer_layer(layer: Layer, input_exponent: float, fraction: Float64 | None
             weight = np.concatenate([weight, extra], axis=1 - axis)
         bound = accumulator_bound(weight, axis, layer.stride if layer.transposed else 1, reach) + np.abs(bias)
         # half-to-even in float32 without a Round operator needs one more rounding term, and at most 2^23 of it
-        over = (bound >= FLOAT32_EXACT // 2) | too_far
+        over = (bound * factor >= FLOAT32_EXACT // 2) | too_far
         if not over.any():
             return IntegerLayer(layer, weight, exponent, bias, input_exponent, None, 0, 0)
         exponent = exponent + over

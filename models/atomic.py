@@ -17,8 +17,10 @@ def whole_file(target: Path) -> Iterator[Path]:
     """A temporary path beside `target`, renamed to it when the block ends without an exception, else removed.
 
     Raises:
-        UsageError: the folder of `target` cannot be created or written.
+        UsageError: the folder of `target` cannot be created or written, or a folder is at `target`.
     """
+    if target.is_dir():
+        raise UsageError(f"{target}: found a folder, expected a file name; choose another place")
     part = _beside(target)
     try:
         yield part
@@ -51,6 +53,14 @@ def whole_folder(target: Path) -> Iterator[Path]:
             part.replace(target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def check_place(target: Path) -> None:
+    """For the moment before long work: raises UsageError where `target` cannot be created. Creates nothing."""
+    nearest = next(folder for folder in target.absolute().parents if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        found = "not writable" if nearest.is_dir() else "a file, expected a folder"
+        raise UsageError(f"{target}: cannot write there ({nearest} is {found}); choose another place")
 
 
 def _beside(target: Path) -> Path:

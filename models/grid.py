@@ -41,3 +41,10 @@ def finest_exponents(values: Float64) -> Float64:
     lowest = np.frexp((integers & -integers).astype(np.float64))[1] - 1  # position of the lowest set bit
     steps = np.where(values == 0, 1023, exponent - 53 + lowest)
     return steps.min(axis=-1).astype(np.float64)  # type: ignore[no-any-return]
+
+
+def pair_sums(weight: Int64, axis: int) -> Int64:
+    """(channels along `axis`,) sum of the two largest |w|: above 128, x86 without VNNI saturates int8 weights."""
+    rows = np.abs(np.moveaxis(weight, axis, 0)).reshape(weight.shape[axis], -1)
+    sums: Int64 = np.sort(rows, axis=1)[:, -2:].sum(axis=1)
+    return sums

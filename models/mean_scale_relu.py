@@ -70,16 +70,3 @@ class MeanScaleHyperpriorReLU(MeanScaleHyperprior):  # type: ignore[misc]
         _, y_likelihoods = self.gaussian_conditional(y, scales_hat, means=means_hat)
         x_hat = self.g_s(quantize_ste(y - means_hat) + means_hat)
         return {"x_hat": x_hat, "likelihoods": {"y": y_likelihoods, "z": z_likelihoods}}
-
-    @classmethod
-    def from_state_dict(cls, state_dict: dict[str, torch.Tensor]) -> MeanScaleHyperpriorReLU:
-        """A codec of the widths that the weights have, with the weights loaded."""
-        widths = tuple(state_dict[f"g_a.{layer}.weight"].shape[0] for layer in (0, 2, 4))
-        net = cls(widths, state_dict["g_a.6.weight"].shape[0], state_dict["h_a.0.weight"].shape[0])  # type: ignore[arg-type]
-        net.load_state_dict(state_dict)
-        return net
-
-    def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """As CompressAI's, but weights without tables will do: update() makes them."""
-        tables = {name: value for name, value in self.named_buffers() if name not in state_dict}
-        return super().load_state_dict({**state_dict, **tables}, strict=strict)

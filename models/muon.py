@@ -18,16 +18,24 @@ import torch
 
 
 def orthogonalised(gradient: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """The nearest semi-orthogonal matrix to (rows, columns) float32, by Newton-Schulz iterations (Jordan 2024)."""
+    """About the nearest semi-orthogonal matrix to (rows, columns) float32, by Newton-Schulz iterations (Jordan 2024).
+
+    Each iteration multiplies by a polynomial of the Gram matrix; iterating on that small matrix and multiplying the
+    long one once at the end is the same in exact arithmetic and three times cheaper for kernels.
+    """
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = gradient.shape[0] > gradient.shape[1]
     matrix = gradient.T if tall else gradient
     matrix = matrix / (matrix.norm() + 1e-7)
+    gram = matrix @ matrix.T
+    identity = torch.eye(len(gram))
+    total = identity
     for _ in range(steps):
-        gram = matrix @ matrix.T
-        matrix = a * matrix + (b * gram + c * gram @ gram) @ matrix
-    result: torch.Tensor = matrix.T if tall else matrix
-    return result
+        polynomial = a * identity + b * gram + c * gram @ gram
+        total = polynomial @ total
+        gram = polynomial @ gram @ polynomial
+    result: torch.Tensor = total @ matrix
+    return result.T if tall else result
 
 
 class Muon(torch.optim.Optimizer):

@@ -116,7 +116,7 @@ def _read_manifest(file: Path) -> Manifest:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
         schema = document.pop("schema")
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadArtifactError(f"{file}: not a manifest ({error}); export the package again") from error
     if schema != SCHEMA:
         raise BadArtifactError(f"{file}: schema {schema!r}, expected {SCHEMA!r}; export the package with this version")

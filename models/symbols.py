@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +25,10 @@ from nvc_check.models.errors import BadArtifactError
 SCHEMA = "nvc-check/symbols/1"
 PATHS = ("fp32", "int")
 Int32 = NDArray[np.int32]
+
+# What zipfile raises for damage: RuntimeError for a flag that says encrypted, NotImplementedError (one of them) for an
+# unknown method, EOFError and zlib.error for the data themselves
+DAMAGE = (OSError, EOFError, ValueError, RuntimeError, OverflowError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ class Symbols:
             document = json.loads(self._archive.read("symbols.json"))
             frames = [FrameInfo(**frame) for frame in document["frames"]]
             schema, package, source = document["schema"], document["package"], document["source"]
-        except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
+        except (KeyError, TypeError, *DAMAGE) as error:
             raise BadArtifactError(
                 f"{file}: not a whole symbols file ({error}); make it with `nvc-check symbols`"
             ) from error
@@ -114,7 +119,7 @@ class Symbols:
         for entry in self._names(prefix):
             try:
                 array = np.load(io.BytesIO(self._archive.read(entry)))
-            except (zipfile.BadZipFile, ValueError) as error:
+            except DAMAGE as error:
                 raise BadArtifactError(f"{self.file}: entry {entry} is damaged ({error}); make it again") from error
             found[entry.removeprefix(prefix).removesuffix(".npy")] = array.astype(np.int32)
         return found

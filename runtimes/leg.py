@@ -96,7 +96,7 @@ def checked_options(spec: LegSpec, known: Mapping[str, tuple[str, ...] | None]) 
             )
         allowed = known[key]
         if allowed is None:
-            if not value.isdigit() or int(value) < 1:
+            if not value.isdecimal() or int(value) < 1:
                 raise UsageError(f"provider {spec.name}: {key}={value}, expected a positive number")
         elif value not in allowed:
             raise UsageError(f"provider {spec.name}: {key}={value}, expected one of {', '.join(allowed)}")

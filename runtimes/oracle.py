@@ -40,7 +40,7 @@ class Oracle:
         self.info = EngineInfo("nvc-check oracle", f"numpy {np.__version__}", "cpu", {"arithmetic": arithmetic})
 
     def load(self, model: Path, graph: str) -> Runnable:
-        return ExactGraph(onnx.load(model), self._exact)
+        return ExactGraph.read(model, self._exact)
 
 
 class ExactGraph:
@@ -62,6 +62,15 @@ class ExactGraph:
         for position, node in enumerate(model.graph.node):
             last.update(dict.fromkeys(node.input, position))
         self.last_use = last
+
+    @classmethod
+    def read(cls, file: Path, assert_exact: bool = True) -> ExactGraph:
+        """Raises RunFailedError where `file` is not a whole ONNX model, or has nodes without exact evaluation."""
+        try:
+            model = onnx.load(file)
+        except Exception as error:  # protobuf raises a class of its own
+            raise RunFailedError(f"{file.name}: not a whole ONNX model ({error}); export the package again") from error
+        return cls(model, assert_exact)
 
     def __call__(self, inputs: Tensors) -> Tensors:
         values: dict[str, Array] = {**self.constants, **inputs}

@@ -22,7 +22,7 @@ class LegProcess:
     def __init__(self, spec: LegSpec, package: Path, time_limit: float = TIME_LIMIT_SECONDS) -> None:
         self.spec = spec
         self._package = package
-        self._time_limit = time_limit
+        self.time_limit = time_limit  # seconds for one answer
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the leg
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -72,21 +72,21 @@ class LegProcess:
             expired.set()
             process.kill()
 
-        watchdog = threading.Timer(self._time_limit, expire)
+        watchdog = threading.Timer(self.time_limit, expire)
         watchdog.start()
         try:
             send(process.stdin, request, arrays)
             message, tensors = receive(process.stdout)
         except (EOFError, OSError) as error:
             process.wait()
-            reason = f"no answer within {self._time_limit:g} s" if expired.is_set() else self._last_words(process)
+            reason = f"no answer within {self.time_limit:g} s" if expired.is_set() else self._last_words(process)
             raise errors.RunFailedError(f"{self.spec.name}: {reason}") from error
         finally:
             watchdog.cancel()
         if "error" in message:
             kind: type[errors.NvcCheckError] = getattr(errors, message["error"]["kind"], errors.RunFailedError)
             text = message["error"]["text"]
-            raise kind(text if text.startswith(self.spec.name) else f"{self.spec.name}: {text}")
+            raise kind(text if self.spec.name in text else f"{self.spec.name}: {text}")
         return message, tensors
 
     def _last_words(self, process: subprocess.Popen[bytes]) -> str:

@@ -1,0 +1,123 @@
+"""The integer graphs: both flavours give the bits of plain integer arithmetic, on every engine in the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import openvino
+import pytest
+
+from nvc_check.exporter.integer_graph import write_graph
+from nvc_check.exporter.layers import Activation, Chain, Layer, Output
+from nvc_check.exporter.quantization import IntegerChain, quantize_chain
+from nvc_check.models.grid import pair_sums, to_grid
+from nvc_check.models.package import Package
+from nvc_check.runtimes.cpu import LEVELS, session, session_options
+from nvc_check.runtimes.oracle import ExactGraph
+
+THRESHOLDS = np.arange(1, 64, dtype=np.int32) * 500
+
+
+def random_chain(seed: int, slope: float, medians: bool) -> Chain:
+    """Two transposed layers and a 3x3 one, as hyper-decoders have them; Laplace weights as trained ones are."""
+    rng = np.random.default_rng(seed)
+    kernels = [rng.laplace(0, 0.2, shape) for shape in ((5, 6, 5, 5), (6, 7, 5, 5), (8, 7, 3, 3))]
+    hidden = [
+        Layer(f"up{i}", True, kernels[i], rng.normal(0, 1, kernels[i].shape[1]), 2, 2, 1, Activation(slope), source)
+        for i, source in enumerate(("", "up0"))
+    ]
+    last = Layer("last", False, kernels[2], rng.normal(0, 1, 8), 1, 1, 0, Activation(), "up1")
+    offset = rng.uniform(-1.5, 1.5, 5) if medians else np.zeros(5)
+    return Chain((*hidden, last), (Output("scales_hat", "last", 0, 4), Output("means", "last", 4, 8)), offset)
+
+
+def quantized(seed: int = 0, slope: float = 0.0, medians: bool = False) -> IntegerChain:
+    rng = np.random.default_rng(seed)
+    return quantize_chain(random_chain(seed, slope, medians), [rng.integers(-9, 10, (1, 5, 4, 6)) for _ in range(3)])
+
+
+def hard_symbols() -> np.ndarray:
+    """Laplace values, all zero, all saturated, impulses and escapes beyond every range."""
+    rng = np.random.default_rng(7)
+    z = np.rint(rng.laplace(0, 5, (1, 5, 12, 14))).astype(np.int32)
+    z[0, :, :3], z[0, :, 3:5], z[0, :, 5:7] = 0, 127, -127
+    z[0, :, 8, ::5] = [[2**31 - 1], [-(2**31)], [2**24 + 1], [128], [-128]]
+    return z
+
+
+CASES = [(0, 0.0, False), (1, 0.0, True), (2, 0.01, False), (3, 0.01, True)]
+
+
+@pytest.mark.parametrize(("seed", "slope", "medians"), CASES)
+def test_both_flavours_give_the_same_bits_on_every_engine(
+    seed: int, slope: float, medians: bool, tmp_path: Path
+) -> None:
+    chain, z = quantized(seed, slope, medians), hard_symbols()
+    results = {}
+    for flavour in ("qdq", "carrier"):
+        file = tmp_path / f"{flavour}.onnx"
+        ir.save(write_graph(chain, THRESHOLDS, flavour), file)
+        onnx.checker.check_model(str(file), full_check=True)
+        results[f"{flavour} exact"] = ExactGraph(onnx.load(file))({"z": z})
+        for level in LEVELS:
+            run = session(file, session_options({"opt": level}), ["CPUExecutionProvider"])
+            results[f"{flavour} {level}"] = run({"z": z})
+        compiled = openvino.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        results[f"{flavour} openvino"] = {k: compiled({"z": z})[k] for k in ("indexes", "means")}
+    expected = results["qdq exact"]
+    assert len(np.unique(expected["indexes"])) > 20
+    assert len(np.unique(expected["means"])) > 1000
+    for name, result in results.items():
+        for tensor, values in expected.items():
+            assert np.array_equal(result[tensor], values), (name, tensor)
+
+
+def test_the_oracle_agrees_with_integer_arithmetic_by_hand() -> None:
+    """A chain of one 1x1 layer, computed with Python integers."""
+    layer = Layer("last", False, np.array([[[[0.75]]], [[[-1.5]]]]), np.array([0.3, 0.2]), 1, 0, 0, Activation(), "")
+    chain = Chain((layer,), (Output("scales_hat", "last", 0, 1), Output("means", "last", 1, 2)), np.zeros(1))
+    integer = quantize_chain(chain, [np.array([[[[9, -9]]]])])
+    scales, means = integer.output("scales_hat"), integer.output("means")
+    thresholds = np.array([100, 700, 5000], np.int32)
+    z = np.array([[[[5, -3, 200]]]], np.int32)
+    graph = onnx.load_model_from_string(ir.to_proto(write_graph(integer, thresholds, "qdq")).SerializeToString())
+    got = ExactGraph(graph)({"z": z})
+    (only,) = integer.layers
+    for column, symbol in enumerate((5, -3, 127)):
+        sums = [int(only.weight[o, 0, 0, 0]) * symbol + int(only.bias[o]) for o in (0, 1)]
+        e = only.weight_exponent
+        scale = max(0, min(65535, int(np.floor(sums[0] * 2.0 ** (e[0] - scales.exponent)))))
+        mean = max(-32768, min(32767, int(np.floor(sums[1] * 2.0 ** (e[1] - means.exponent) + 0.5))))
+        assert got["indexes"][0, 0, 0, column] == sum(int(t) < scale for t in thresholds)
+        assert got["means"][0, 0, 0, column] == mean
+
+
+def test_integers_stay_near_the_floats() -> None:
+    """W8A8 means differ from the float ones by little beside their spread: the grids are not just consistent."""
+    from nvc_check.exporter.reference import run_chain
+
+    chain = random_chain(4, 0.0, True)
+    rng = np.random.default_rng(4)
+    z = rng.integers(-9, 10, (1, 5, 8, 8))
+    integer = quantize_chain(chain, [z])
+    model = onnx.load_model_from_string(ir.to_proto(write_graph(integer, THRESHOLDS, "qdq")).SerializeToString())
+    means = ExactGraph(model)({"z": z.astype(np.int32)})["means"] * 2.0 ** integer.output("means").exponent
+    expected = run_chain(chain, z.astype(np.float64))["last"][:, 4:]
+    assert np.sqrt(np.mean((means - expected) ** 2)) < 0.05 * expected.std()
+
+
+def test_weights_that_break_the_pair_bound_are_stored_as_uint8(package: Package) -> None:
+    """int8 only where the two largest |w| of each output channel sum to at most 128."""
+    model = onnx.load(package.graph("int", "entropy"))
+    stored = {i.name: onnx.numpy_helper.to_array(i) for i in model.graph.initializer if "weight_integers" in i.name}
+    assert stored
+    for weight in stored.values():
+        if weight.dtype == np.int8:
+            assert pair_sums(weight.astype(np.int64), 0).max() <= 128
+
+
+def test_grids_round_half_to_even() -> None:
+    assert to_grid(np.array([0.5, 1.5, 2.5, -0.5]), 0).tolist() == [0, 2, 2, 0]
