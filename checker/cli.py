@@ -25,7 +25,7 @@ app = typer.Typer(
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 OutOption = Annotated[Path, typer.Option("--out", help="Where to write; appears only when whole.")]
-SAMPLE_SIZE, SAMPLE_FRAMES, SAMPLE_SEED = "768x512", 8, 0
+SAMPLE_SIZE, SAMPLE_FRAMES, SAMPLE_SEED = "768x512", 10, 0
 
 
 @app.command()

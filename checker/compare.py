@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -105,11 +106,13 @@ def compare(
             except (ProviderUnavailableError, RunFailedError) as error:
                 leg.error = error
         differences: dict[tuple[str, str, str, str], Difference] = {}
+        started = time.perf_counter()
         for number, info in enumerate(symbols.frames):
             for path in ("fp32", "int"):
                 _one_frame(path, number, info, symbols.read(number, path), legs, differences, observer)
             progress(info.name)
-    return _report(package, symbols, legs, differences, strict)
+        seconds = time.perf_counter() - started
+    return _report(package, symbols, legs, differences, seconds, strict)
 
 
 def _one_frame(
@@ -152,6 +155,7 @@ def _report(
     symbols: Symbols,
     legs: list[Leg],
     differences: dict[tuple[str, str, str, str], Difference],
+    seconds: float,
     strict: bool,
 ) -> Report:
     manifest = package.manifest
@@ -171,6 +175,7 @@ def _report(
         results=results,
         rate=_rates(symbols),
         verdict=verdict,
+        seconds=round(seconds, 3),
         exit_code=exit_code_of(verdict, rows, strict),
     )
 

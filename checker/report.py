@@ -27,7 +27,7 @@ class PackageRow(_Strict):
 
 
 class LegRow(_Strict):
-    """One leg on one path. `seconds`: inside the engine; `reason`: why it is not ok."""
+    """One leg on one path. `seconds`: inside the engine, loading and running; `reason`: why it is not ok."""
 
     name: str
     path: str
@@ -83,12 +83,15 @@ class VerdictRow(_Strict):
 
 
 class Report(_Strict):
+    """`seconds`: wall time of decoding and comparing all frames, engines already started; 0 for traces."""
+
     package: PackageRow
     symbols: dict[str, str]
     legs: list[LegRow]
     results: list[ResultRow]
     rate: list[RateRow]
     verdict: VerdictRow
+    seconds: float
     exit_code: int
 
     def to_json(self) -> str:

@@ -159,6 +159,7 @@ def compare_traces(files: list[Path], *, across_packages: bool = False, strict: 
         results=results,
         rate=[],
         verdict=verdict,
+        seconds=0.0,
         exit_code=exit_code_of(verdict, legs, strict),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -86,7 +86,8 @@ def _compressai_pretrained(name: str) -> Callable[[int], Any]:
         from compressai.zoo import image_models
 
         try:
-            with redirect_stderr(io.StringIO()):  # torch.hub announces each download there, whatever progress says
+            # torch.hub announces each download, whatever progress says, on one stream or the other
+            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
                 return image_models[name](quality=quality, metric="mse", pretrained=True, progress=False)
         except ValueError as error:
             raise UsageError(f"{name}@{quality}: {error}; expected a quality of 1 to 8") from error

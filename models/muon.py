@@ -50,6 +50,8 @@ class Muon(torch.optim.Optimizer):
             raise TypeError("Muon takes no closure")
         for group in self.param_groups:
             for kernel in group["params"]:
+                if kernel.grad is None:
+                    continue
                 state = self.state[kernel]
                 if "momentum" not in state:
                     state["momentum"] = torch.zeros_like(kernel)

@@ -94,6 +94,15 @@ class Symbols:
                 f"{file}: symbols of package {package[:12]}…, expected those of {str(expected_package)[:12]}…;"
                 " make them again with `nvc-check symbols`"
             )
+        # checksums cover what an entry holds, not what it is called
+        names = self._archive.namelist()
+        of = [{n.replace(f"/{path}/", "/") for n in names if f"/{path}/" in n} for path in PATHS]
+        frames_found = {name.split("/")[0] for name in of[0]}
+        if of[0] != of[1] or frames_found != {f"{number:06d}" for number in range(len(frames))}:
+            raise BadArtifactError(
+                f"{file}: {len(frames)} frames, but its entries are not those of {len(frames)} frames on the paths"
+                f" {' and '.join(PATHS)}; make it again with `nvc-check symbols`"
+            )
         self.file = file
         self.frames = frames
         self.package: str = package

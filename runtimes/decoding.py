@@ -25,11 +25,12 @@ class ImageDecoder:
         self._part = package.manifest.parts["image"]
         self._path = path
         self._thresholds = package.tables("image").scale_thresholds
+        started = time.perf_counter()
         self._entropy = engine.load(package.graph(path, "entropy", engine.flavour), "entropy")
         self._frame: Runnable | None = None
         if "fp32" in engine.paths:
             self._frame = engine.load(package.graph(path, "frame", engine.flavour), "frame")
-        self.seconds = 0.0  # inside the engine, since the decoder was made
+        self._seconds = time.perf_counter() - started
 
     def decode(self, symbols: Tensors) -> Tensors:
         """`symbols`: image.y (1, M, h, w) and image.z (1, N, h, w), int32.
@@ -55,6 +56,11 @@ class ImageDecoder:
             tensors["frame"] = _finite("frame", self._timed(self._frame, frame_inputs)["frame"])
         return tensors
 
+    def take_seconds(self) -> float:
+        """Time inside the engine, loading and running, since it was last taken."""
+        taken, self._seconds = self._seconds, 0.0
+        return taken
+
     def _timed(self, graph: Runnable, inputs: Tensors) -> Tensors:
         started = time.perf_counter()
         try:
@@ -64,7 +70,7 @@ class ImageDecoder:
         except Exception as error:  # each engine has exception classes of its own
             raise RunFailedError(f"inference failed ({(str(error).splitlines() or [repr(error)])[0]})") from error
         finally:
-            self.seconds += time.perf_counter() - started
+            self._seconds += time.perf_counter() - started
 
 
 def _finite(name: str, tensor: NDArray[Any]) -> NDArray[Any]:

@@ -33,10 +33,8 @@ class Worker:
         """(seconds inside the engine, tensors)."""
         if path not in self._decoders:
             self._decoders[path] = ImageDecoder(self.engine, self.package, path)
-        decoder = self._decoders[path]
-        before = decoder.seconds
-        tensors = decoder.decode(symbols)
-        return decoder.seconds - before, tensors
+        tensors = self._decoders[path].decode(symbols)
+        return self._decoders[path].take_seconds(), tensors
 
 
 def serve(requests: IO[bytes], replies: IO[bytes]) -> None:

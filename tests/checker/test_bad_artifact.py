@@ -97,7 +97,7 @@ def test_bad_symbols_are_refused(
     """Even when the damage shows only once the leg has started."""
     arguments = ["record", package.root, "--symbols", bad_symbols / name, "--provider", "cpu", "--out", tmp_path / "x"]
     line = refused(3, [str(argument) for argument in arguments])
-    assert (f"{name}: " in line and says in line and "again" in line) or "make it with" in line
+    assert f"{name}: " in line and says in line and ("again" in line or "make it with" in line)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,74 @@
+"""Short clips for training, made from photographs: pan, zoom, rotation, an occluder, brightness."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+Generator = np.random.Generator
+
+
+def moving_crops(pictures: list[Any], count: int, size: int, frames: int, rng: Generator) -> list[torch.Tensor]:
+    """`frames` tensors (count, 3, size, size) float32 in [0, 1], channels_last; uniform motion from frame to frame."""
+    clips = [_clip(pictures, size, frames, rng) for _ in range(count)]
+    batches = torch.stack(clips).transpose(0, 1)
+    return [batch.contiguous(memory_format=torch.channels_last) for batch in batches]
+
+
+def _clip(pictures: list[Any], size: int, frames: int, rng: Generator) -> torch.Tensor:
+    """(frames, 3, size, size): a moving background, half of the time with an occluder that moves on its own."""
+    clip = _moving(_patch(pictures, size, rng), size, frames, rng, rng.gamma(1.0, 2.5))
+    if rng.random() < 0.5:
+        cover = _moving(_patch(pictures, size, rng), size, frames, rng, 0.0)
+        mask = _moving_ellipse(size, frames, rng)
+        clip = mask * cover + (1 - mask) * clip
+    if rng.random() < 0.3:
+        gain = 1 + rng.normal(0, 0.02) * torch.arange(frames).reshape(-1, 1, 1, 1)
+        clip = clip * gain
+    return clip.clamp(0, 1).float()
+
+
+def _patch(pictures: list[Any], size: int, rng: Generator) -> torch.Tensor:
+    """(1, 3, s, s) with s up to 1.75 times `size`: room to move in."""
+    picture = pictures[rng.integers(len(pictures))]
+    side = min(size * 7 // 4, *picture.shape[:2])
+    top, left = (rng.integers(length - side + 1) for length in picture.shape[:2])
+    patch = picture[top : top + side, left : left + side]
+    patch = patch[:, ::-1] if rng.random() < 0.5 else patch
+    return torch.from_numpy(patch.copy()).permute(2, 0, 1)[None].float() / 255
+
+
+def _moving(patch: torch.Tensor, size: int, frames: int, rng: Generator, speed: float) -> torch.Tensor:
+    """(frames, 3, size, size) sampled from the patch; `speed` in pixels a frame, at times with zoom and turn."""
+    direction = rng.uniform(0, 2 * math.pi)
+    turn = rng.normal(0, 0.01) if rng.random() < 0.3 else 0.0
+    zoom = rng.normal(0, 0.01) if rng.random() < 0.3 else 0.0
+    side = patch.shape[-1]
+    matrices = []
+    for time in np.arange(frames) - (frames - 1) / 2:
+        angle, scale = turn * time, size / side * math.exp(zoom * time)
+        shift = 2 * speed * time / side
+        x, y = shift * math.cos(direction), shift * math.sin(direction)
+        cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
+        matrices.append([[cosine, -sine, x], [sine, cosine, y]])
+    grid = functional.affine_grid(torch.tensor(matrices), [frames, 3, size, size], align_corners=False)
+    return functional.grid_sample(
+        patch.expand(frames, -1, -1, -1), grid, mode="bicubic", padding_mode="reflection", align_corners=False
+    )
+
+
+def _moving_ellipse(size: int, frames: int, rng: Generator) -> torch.Tensor:
+    """(frames, 1, size, size) mask with a soft edge of one pixel."""
+    rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    centre, radii = rng.uniform(0, size, 2), rng.uniform(size / 10, size / 3, 2)
+    velocity = rng.normal(0, 3, 2)
+    masks = []
+    for time in range(frames):
+        y, x = centre + velocity * time
+        distance = torch.sqrt(((rows - y) / radii[0]) ** 2 + ((columns - x) / radii[1]) ** 2)
+        masks.append(((1 - distance) * radii.min() + 0.5).clamp(0, 1))
+    return torch.stack(masks)[:, None]
