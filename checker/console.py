@@ -54,7 +54,7 @@ def output_console(width: int | None = None) -> Console:
     """Standard output; tables keep their width in a pipe."""
     console = Console(highlight=False)
     if not console.is_terminal:
-        return Console(highlight=False, width=width or 128)
+        return Console(highlight=False, width=width or 160)
     return console
 
 

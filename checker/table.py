@@ -21,7 +21,10 @@ def print_report(console: Console, report: Report) -> None:
     console.print(_legs(report.legs))
     for reason in sorted({leg.reason for leg in report.legs if leg.reason}):
         console.print(f"! {reason}", markup=False, style="yellow")
-    console.print(_results(report.results))
+    for path in ("fp32", "int"):
+        rows = [row for row in report.results if row.path == path]
+        if rows:
+            console.print(_results(path, rows))
     for line in _rate(report):
         console.print(line)
     for path in ("fp32", "int"):
@@ -29,7 +32,7 @@ def print_report(console: Console, report: Report) -> None:
 
 
 def _legs(legs: list[LegRow]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="Legs", title_justify="left", title_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, title="Legs", title_justify="left", title_style="bold", pad_edge=False)
     for name in ("leg", "path", "engine", "device", "status"):
         table.add_column(name)
     table.add_column("seconds", justify="right")
@@ -40,24 +43,21 @@ def _legs(legs: list[LegRow]) -> Table:
     return table
 
 
-def _results(results: list[ResultRow]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="Differences", title_justify="left", title_style="bold")
-    for name in ("path", "leg", "against", "tensor"):
+def _results(path: str, results: list[ResultRow]) -> Table:
+    title = f"{path} path: what differs"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    for name in ("leg", "against", "tensor"):
         table.add_column(name, no_wrap=True, overflow="fold")
     for name in ("values", "differ", "%", "largest", "PSNR dB", "first at"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("what it is", no_wrap=True)
-    order = {"fp32": 0, "int": 1}
-    before: ResultRow | None = None
-    for row in sorted(results, key=lambda row: (order[row.path], row.leg)):
-        same_path = before is not None and before.path == row.path
-        same_leg = same_path and before is not None and before.leg == row.leg
+    before = ""
+    for row in sorted(results, key=lambda row: row.leg):
         table.add_row(
-            "" if same_path else row.path,
-            "" if same_leg else row.leg,
+            "" if row.leg == before else row.leg,
             row.reference,
             row.tensor,
-            f"{row.values:,}" if row.values else "-",
+            f"{row.values:,}" if row.values else "",
             _differ(row),
             f"{100 * row.mismatched / row.values:.2g}" if row.mismatched and row.values else "",
             _largest(row),
@@ -65,7 +65,7 @@ def _results(results: list[ResultRow]) -> Table:
             f"{row.first.frame}:{row.first.index}" if row.first else "",
             f"[red]{row.failure}[/]" if row.failure else "[green]identical[/]",
         )
-        before = row
+        before = row.leg
     return table
 
 
@@ -88,7 +88,7 @@ def _short(count: int) -> str:
     """1234567 -> 1.2M: near zero a float32 step is tiny, so ULP counts grow large."""
     for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
         if count >= size:
-            return f"{count / size:.1f}{unit}"
+            return f"{count / size:.3g}{unit}"
     return str(count)
 
 

@@ -19,7 +19,8 @@ from nvc_check.checker.sample import render_sample
 from nvc_check.checker.traces import record
 from nvc_check.models.package import Package, write_manifest
 from nvc_check.models.symbols import FrameInfo, Symbols, SymbolsWriter
-from nvc_check.runtimes.leg import LegSpec, split_providers
+from nvc_check.runtimes.cpu import session, session_options
+from nvc_check.runtimes.leg import LegSpec, Tensors, split_providers
 from nvc_check.runtimes.oracle import ExactGraph
 
 GRAPH = "int/entropy.qdq.onnx"
@@ -33,33 +34,45 @@ def test_the_exact_package_is_identical_on_every_leg(package: Package, symbols: 
     assert [leg.reason for leg in report.legs if leg.status != "ok"] == []
     assert (report.verdict.int, report.exit_code) == ("identical", 0)
     latents = 3 * 96 * 8 * 16  # three frames of 256x128 when padded, y of 96 channels at a sixteenth
-    found = {
-        (r.leg, r.tensor): (r.values, r.mismatched) for r in report.results if (r.path, r.reference) == ("int", "exact")
-    }
+    integers = [row for row in report.results if (row.path, row.reference) == ("int", "exact")]
+    found = {(row.leg, row.tensor): (row.values, row.mismatched) for row in integers}
     assert found == {(leg, tensor): (latents, 0) for leg in legs for tensor in ("indexes", "means")}
-    floats = {(r.leg, r.tensor): r.values for r in report.results if (r.path, r.reference) == ("fp32", "torch")}
+    floats = {(row.leg, row.tensor): row.values for row in report.results if row.reference == "torch"}
     sizes = {"indexes": latents, "means": latents, "frame": 3 * 3 * 128 * 256}
     assert floats == {(leg, tensor): size for leg in legs for tensor, size in sizes.items()}
 
 
+def near_a_tie(package: Package) -> Tensors:
+    """Symbols that ONNX Runtime and the oracle decode differently, drawn until they do: about one in ten.
+
+    Without power-of-two scales float32 cannot but round, yet seldom across a rounding point; a clip that shows it
+    on one machine need not on the next.
+    """
+    part, random = package.manifest.parts["image"], np.random.default_rng(0)
+    graph = package.graph("int", "entropy")
+    oracle = ExactGraph.read(graph, assert_exact=False)
+    engine = session(graph, session_options({"opt": "off"}), ["CPUExecutionProvider"])
+    while True:
+        z = np.rint(random.normal(0, 5, (1, part.z_channels, 4, 4))).astype(np.int32)
+        expected, found = oracle({"z": z}), engine({"z": z})
+        if any((found[name] != expected[name]).any() for name in expected):
+            return {"image.y": np.zeros((1, part.y_channels, 16, 16), np.int32), "image.z": z}
+
+
 def test_ordinary_scales_are_different(inexact_package: Package, tmp_path: Path) -> None:
-    """Hyper-latents over their whole range bring sums near to ties, which float32 and float64 break differently."""
-    part, random = inexact_package.manifest.parts["image"], np.random.default_rng(0)
-    writer = SymbolsWriter(tmp_path / "symbols.npz", inexact_package.manifest.digest, {"source": "random"})
-    for number in range(4):
-        z = random.integers(part.z_min, part.z_max + 1, (1, part.z_channels, 6, 6)).astype(np.int32)
-        drawn = {"image.y": np.zeros((1, part.y_channels, 24, 24), np.int32), "image.z": z}
-        info = FrameInfo(f"frame {number}", 384, 384, {"fp32": 0.0, "int": 0.0}, {"fp32": 0.0, "int": 0.0})
-        writer.add(info, {"fp32": drawn, "int": drawn})
+    """A package that is not exact is found out by a leg that rounds, and the difference is called by its name."""
+    drawn, nothing = near_a_tie(inexact_package), {"fp32": 0.0, "int": 0.0}
+    writer = SymbolsWriter(tmp_path / "symbols.npz", inexact_package.manifest.digest, {"source": "drawn"})
+    writer.add(FrameInfo("drawn", 256, 256, nothing, nothing), {"fp32": drawn, "int": drawn})
     writer.finish()
     with Symbols(tmp_path / "symbols.npz", inexact_package.manifest.digest) as read:
         report = compare(inexact_package, read, split_providers("exact,cpu,cpu:opt=off"))
-    print(report.to_json())
-    assert (report.verdict.int, report.exit_code) == ("different", 1)
-    means = {row.leg: row for row in report.results if row.tensor == "means" and row.reference == "exact"}
-    assert means["cpu:opt=off"].failure == "latent flip"
-    assert means["cpu:opt=off"].first is not None
-    assert means["cpu:opt=off"].mismatched
+    assert (report.verdict.int, report.exit_code, report.package.exact) == ("different", 1, False)
+    rows = [row for row in report.results if (row.path, row.leg, row.reference) == ("int", "cpu:opt=off", "exact")]
+    assert {row.tensor: row.values for row in rows} == {"indexes": 96 * 16 * 16, "means": 96 * 16 * 16}
+    different = {row.tensor: row.failure for row in rows if row.mismatched}
+    assert different
+    assert different.items() <= {"indexes": "index flip", "means": "latent flip"}.items()
 
 
 def weight_that_matters(model: onnx.ModelProto, z: NDArray[np.int32]) -> tuple[bytes, int]:
@@ -107,7 +120,7 @@ def test_one_flipped_bit_is_refused(refused: Callable[[int, list[str]], str], fl
 def test_one_flipped_bit_is_found(
     command: Callable[..., tuple[int, str, str]], package: Package, symbols: Path, flipped: Path, tmp_path: Path
 ) -> None:
-    """With new digests it is another package: not comparable unless asked for, and then different where it was altered."""
+    """With new digests it is another package: compared only on request, and then different where it was altered."""
     root = shutil.copytree(flipped, tmp_path / "package")
     write_manifest(root, package.manifest)
     altered = Package.open(root)

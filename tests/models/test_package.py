@@ -64,7 +64,7 @@ def test_every_field_of_a_part_is_under_the_digest(package: Package, field: str)
     """An exponent off by one would shift every mean: it is refused, and only a new digest makes it another package."""
     altered = dataclasses.replace(PART, **{field: getattr(PART, field) + 1})
     edit(package.root, lambda document: document["parts"]["image"].update({field: getattr(altered, field)}))
-    with pytest.raises(BadArtifactError, match="does not fit its content .*: the manifest was altered or damaged"):
+    with pytest.raises(BadArtifactError, match=r"does not fit its content .*: the manifest was altered or damaged"):
         Package.open(package.root)
     other = write_manifest(package.root, dataclasses.replace(package.manifest, parts={"image": altered}))
     assert Package.open(package.root).manifest.parts == {"image": altered}

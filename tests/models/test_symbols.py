@@ -113,9 +113,8 @@ def test_no_flipped_bit_changes_a_symbol(file: Path) -> None:
         file.write_bytes(whole[:position] + bytes([whole[position] ^ 1 << position % 8]) + whole[position + 1 :])
         try:
             found = read_all(file)
-        except BadArtifactError as error:
+        except BadArtifactError:
             refused += 1
-            assert str(error).startswith(f"{file}: ")
             continue
         np.testing.assert_equal(found, expected)
     assert refused > len(whole) / 11 / 2
