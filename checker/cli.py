@@ -51,9 +51,10 @@ def export(
     from nvc_check.exporter.export import export_package
     from nvc_check.models.codecs import load_codec
 
-    pictures = calibration_pictures(calibration)
     with status(f"exporting {codec}") as step:
-        package = export_package(load_codec(codec), pictures, out, allow_inexact=allow_inexact, progress=step)
+        loaded = load_codec(codec)
+        pictures = calibration_pictures(calibration, loaded.multiple)
+        package = export_package(loaded, pictures, out, allow_inexact=allow_inexact, progress=step)
     verdict = "exact" if package.manifest.exact else "INEXACT (ordinary scales)"
     print(f"{shown_path(out)}: {package.manifest.name}, {precision}, scope {scope}, {verdict}")
     print(f"package {package.manifest.digest}")

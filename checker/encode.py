@@ -3,59 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from nvc_check.models.analysis import Analysis
 from nvc_check.models.atomic import whole_file
 from nvc_check.models.codecs import load_codec
-from nvc_check.models.package import Package
+from nvc_check.models.package import Package, graph_name
 from nvc_check.models.symbols import FrameInfo, SymbolsWriter
-from nvc_check.models.tables import Tables, indexes_from_scales
+from nvc_check.models.tables import indexes_from_scales
 from nvc_check.runtimes.oracle import ExactGraph
 
 Float32 = NDArray[np.float32]
 Int32 = NDArray[np.int32]
 
 
-class ImageEncoder:
-    """Analysis in torch FP32; the integer path's means come from the oracle, so any machine encodes alike from y, z."""
+@dataclass(frozen=True)
+class Coded:
+    """One frame on one path: symbols `<part>.<y|z>` int32, bits from the frozen tables, frame (1, 3, H, W) float32."""
+
+    symbols: dict[str, Int32]
+    bits: float
+    frame: Float32
+
+
+class Encoder:
+    """Analysis in torch FP32; the integer path's parameters come from the oracle. Frames are given in order."""
 
     def __init__(self, package: Package) -> None:
-        self.package = package
-        self.part = package.manifest.parts["image"]
-        self.tables: Tables = package.tables("image")
-        self.analysis = Analysis(load_codec(str(package.root / "codec.safetensors")))
-        self.integer = ExactGraph.read(package.graph("int", "entropy"), assert_exact=package.manifest.exact)
+        manifest = package.manifest
+        self._parts = manifest.parts
+        self._is_video = manifest.kind == "video"
+        self._codec = load_codec(str(package.root / "codec.safetensors"))
+        self._tables = {part: package.tables(part) for part in manifest.parts}
+        self._integer = {
+            part: ExactGraph.read(package.graph("int", graph_name(part, "entropy")), assert_exact=manifest.exact)
+            for part in manifest.parts
+        }
+        self._references: dict[str, torch.Tensor] = {}
 
-    def encode(self, frame: Float32) -> tuple[dict[str, dict[str, Int32]], dict[str, float], dict[str, Float32]]:
-        """Symbols, bits and reconstruction per path, of frame: (1, 3, H, W) float32 in [0, 1], padded."""
-        y, z = self.analysis.latents(frame)
-        z_symbols = self.analysis.z_symbols(z)
-        symbols: dict[str, dict[str, Int32]] = {}
-        bits: dict[str, float] = {}
-        frames: dict[str, Float32] = {}
-        for path in ("fp32", "int"):
-            z_path = z_symbols if path == "fp32" else np.clip(z_symbols, self.part.z_min, self.part.z_max)
-            indexes, means = self._parameters(path, z_path)
-            y_symbols = np.rint(y - means).astype(np.int32)
-            symbols[path] = {"image.y": y_symbols, "image.z": z_path}
-            bits[path] = self.tables.y_bits(y_symbols, indexes) + self.tables.z_bits(z_path)
-            frames[path] = self.analysis.synthesis(y_symbols.astype(np.float32) + means)
-        return symbols, bits, frames
+    def encode(self, frame: Float32) -> dict[str, Coded]:
+        """Per path, the coding of the next frame: (1, 3, H, W) float32 in [0, 1], padded."""
+        return {path: self._encode(path, torch.from_numpy(frame)) for path in ("fp32", "int")}
 
-    def _parameters(self, path: str, z: Int32) -> tuple[Int32, Float32]:
+    def _encode(self, path: str, frame: torch.Tensor) -> Coded:
+        symbols: dict[str, Int32] = {}
+        bits = 0.0
+
+        def code(part: str, y: torch.Tensor) -> torch.Tensor:
+            nonlocal bits
+            z = self._codec.hyperpriors[part].z_symbols(y)
+            if path == "int":
+                z = np.clip(z, self._parts[part].z_min, self._parts[part].z_max)
+            indexes, means = self._parameters(path, part, z)
+            y_symbols = np.rint(y.numpy() - means).astype(np.int32)
+            symbols[f"{part}.y"], symbols[f"{part}.z"] = y_symbols, z
+            tables = self._tables[part]
+            bits += tables.y_bits(y_symbols, indexes) + tables.z_bits(z)
+            return torch.from_numpy(y_symbols.astype(np.float32) + means)
+
+        decoded = self._codec.encode(frame, self._references.get(path), code)
+        if self._is_video:
+            self._references[path] = decoded
+        return Coded(symbols, bits, decoded.numpy())
+
+    def _parameters(self, path: str, part: str, z: Int32) -> tuple[Int32, Float32]:
         if path == "fp32":
-            scales_hat, means = self.analysis.entropy_parameters(z)
-            indexes = indexes_from_scales(scales_hat, self.tables.scale_thresholds)
+            scales_hat, means = self._codec.hyperpriors[part].entropy_parameters(z)
+            indexes = indexes_from_scales(scales_hat, self._tables[part].scale_thresholds)
             return indexes, np.zeros_like(scales_hat) if means is None else means
-        exact = self.integer({"z": z})
-        if self.part.means_exponent is None:
+        exact = self._integer[part]({"z": z})
+        exponent = self._parts[part].means_exponent
+        if exponent is None:
             return exact["indexes"], np.zeros(exact["indexes"].shape, np.float32)
-        return exact["indexes"], np.ldexp(exact["means"].astype(np.float32), self.part.means_exponent)
+        return exact["indexes"], np.ldexp(exact["means"].astype(np.float32), exponent)
 
 
 def write_symbols(
@@ -72,15 +97,17 @@ def write_symbols(
     """
     from nvc_check.checker.clip import cropped, padded
 
-    encoder = ImageEncoder(package)
+    encoder = Encoder(package)
     with whole_file(out) as part:
         writer = SymbolsWriter(part, package.manifest.digest, source)
         for name, rgb in frames:
             height, width = rgb.shape[:2]
-            symbols, bits, decoded = encoder.encode(padded(rgb, package.manifest.multiple))
+            coded = encoder.encode(padded(rgb, package.manifest.multiple))
             original = rgb.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
-            quality = {p: psnr(cropped(d, height, width), original) for p, d in decoded.items()}
-            writer.add(FrameInfo(name, height, width, bits, quality), symbols)
+            bits = {path: c.bits for path, c in coded.items()}
+            quality = {path: psnr(cropped(c.frame, height, width), original) for path, c in coded.items()}
+            info = FrameInfo(name, height, width, bits, quality)
+            writer.add(info, {path: c.symbols for path, c in coded.items()})
             progress(name)
         writer.finish()
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nvc_check.checker.clip import cropped, open_clip, padded
-from nvc_check.checker.encode import ImageEncoder, psnr
+from nvc_check.checker.encode import Encoder, psnr
 from nvc_check.models.package import Package
 
 QUALITIES = (3, 5, 7, 9, 12, 15, 20, 25, 30, 40, 50, 60, 70, 80, 90)
@@ -34,15 +34,16 @@ def jpeg_point(rgb: NDArray[np.uint8], quality: int) -> tuple[float, float]:
 
 def measure(package: Package, data: Path) -> dict[str, Any]:
     """The codec's point per path, JPEG's curve, and the codec's gain over JPEG at its own rate, in dB."""
-    encoder = ImageEncoder(package)
+    encoder = Encoder(package)
     jpeg: list[list[tuple[float, float]]] = []
     codec: dict[str, list[tuple[float, float]]] = {"fp32": [], "int": []}
     for frame in open_clip(data).frames():
         height, width = frame.rgb.shape[:2]
         original = frame.rgb.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
-        _, bits, decoded = encoder.encode(padded(frame.rgb, package.manifest.multiple))
+        coded = encoder.encode(padded(frame.rgb, package.manifest.multiple))
         for path, points in codec.items():
-            points.append((bits[path] / (height * width), psnr(cropped(decoded[path], height, width), original)))
+            quality = psnr(cropped(coded[path].frame, height, width), original)
+            points.append((coded[path].bits / (height * width), quality))
         jpeg.append([jpeg_point(frame.rgb, quality) for quality in QUALITIES])
     curve = np.mean(jpeg, axis=0)
     result: dict[str, Any] = {

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import av.container
+import av.error
 import numpy as np
 import numpy.typing as npt
 from av.video.plane import VideoPlane
@@ -64,7 +66,7 @@ def video_frames(file: Path) -> Iterator[npt.NDArray[np.uint8]]:
             for rgb in _decoded(file, container):
                 yield rgb
                 position += 1
-    except (av.FFmpegError, OSError) as error:
+    except (av.error.FFmpegError, OSError) as error:
         if position == 0:
             raise UsageError(
                 f"{file}: not a video that FFmpeg reads ({first_bytes(file)}), expected Y4M, MP4, MKV or "

@@ -14,20 +14,19 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 
+from nvc_check.exporter.calibration import calibration_symbols
 from nvc_check.exporter.certificate import Certificate, certify
 from nvc_check.exporter.frozen_tables import freeze_tables
 from nvc_check.exporter.integer_graph import write_graph
 from nvc_check.exporter.layers import read_chain
-from nvc_check.exporter.quantization import quantize_chain
-from nvc_check.exporter.torch_export import export_entropy, export_frame
-from nvc_check.models.analysis import Analysis
+from nvc_check.exporter.quantization import IntegerChain, quantize_chain
+from nvc_check.exporter.torch_export import export_entropy, export_frames
+from nvc_check.models.architectures import Codec
 from nvc_check.models.atomic import whole_folder
-from nvc_check.models.codecs import Codec
 from nvc_check.models.digest import canonical_json
 from nvc_check.models.errors import ExportRefusedError
-from nvc_check.models.package import FLAVOURS, Manifest, Package, Part, write_manifest
+from nvc_check.models.package import FLAVOURS, Manifest, Package, Part, graph_name, write_manifest
 
-MULTIPLE = 64  # four stride-2 layers to y, two more to z
 Progress = Callable[[str], None]
 
 
@@ -39,71 +38,73 @@ def export_package(
     allow_inexact: bool = False,
     progress: Progress = lambda step: None,
 ) -> Package:
-    """Writes the package `out` of an image codec at scope `hyperprior`, precision `w8a8`.
+    """Writes the package `out` of a codec at scope `hyperprior`, precision `w8a8`.
 
     Args:
-        calibration: pictures (1, 3, H, W) float32 in [0, 1], sides multiples of 64.
+        calibration: pictures or successive frames (1, 3, H, W) float32 in [0, 1], sides multiples of `codec.multiple`.
         allow_inexact: ordinary (not power-of-two) scales, marked inexact in the manifest.
 
     Raises:
         ExportRefusedError: an operator without exact form, a bound that cannot hold, or a graph not certified.
         UsageError: no calibration pictures, or `out` cannot be written.
     """
-    progress("FP32 graphs")
-    analysis = Analysis(codec)
-    entropy = export_entropy(codec.model, codec.has_means)
-    chain = read_chain(entropy)
-    y_channels = chain.outputs[0].stop - chain.outputs[0].start
-    frame = export_frame(codec.model, codec.has_means, y_channels)
-
     progress("calibration")
-    symbols = [analysis.z_symbols(analysis.latents(picture)[1]).astype(np.int64) for picture in calibration]
-    integer = quantize_chain(chain, symbols, power_of_two=not allow_inexact)
-    scales = integer.output("scales_hat")
-    means = integer.output("means") if codec.has_means else None
-    tables = freeze_tables(codec.model, scales.exponent)
-    part = Part(
-        y_channels=y_channels,
-        z_channels=chain.layers[0].in_channels,
-        z_min=integer.z_min,
-        z_max=integer.z_max,
-        scales_exponent=scales.exponent,
-        means_exponent=means.exponent if means else None,
-    )
+    samples = calibration_symbols(codec, calibration)
     with whole_folder(out) as folder:
         (folder / "fp32").mkdir()
         (folder / "int").mkdir()
-        ir.save(entropy, folder / "fp32" / "entropy.onnx")
-        ir.save(frame, folder / "fp32" / "frame.onnx")
-        certificates = {}
-        for flavour in FLAVOURS:
-            progress(f"integer graph, {flavour}")
-            file = folder / "int" / f"entropy.{flavour}.onnx"
-            ir.save(write_graph(integer, tables.integer_thresholds, flavour), file)
-            certificates[file.relative_to(folder).as_posix()] = certify(onnx.load(file))
+        parts, arrays, certificates = {}, {}, {}
+        for part in codec.hyperpriors:
+            name = graph_name(part, "entropy")
+            progress(f"{name}, FP32")
+            entropy = export_entropy(codec, part)
+            ir.save(entropy, folder / "fp32" / f"{name}.onnx")
+            integer = quantize_chain(read_chain(entropy), samples[part], power_of_two=not allow_inexact)
+            tables = freeze_tables(codec, part, integer.output("scales_hat").exponent)
+            parts[part] = _part(integer)
+            arrays.update({f"{part}/{key}": array for key, array in asdict(tables).items()})
+            for flavour in FLAVOURS:
+                progress(f"{name}, integer, {flavour}")
+                file = folder / "int" / f"{name}.{flavour}.onnx"
+                ir.save(write_graph(integer, tables.integer_thresholds, flavour), file)
+                certificates[file.relative_to(folder).as_posix()] = certify(onnx.load(file))
         if not allow_inexact:
             _refuse_inexact(certificates)
-        progress("package")
+        progress("frame graphs")
+        for name, graph in export_frames(codec, parts).items():
+            ir.save(graph, folder / "fp32" / f"{name}.onnx")
         document = {name: certificate.to_json() for name, certificate in certificates.items()}
         (folder / "certificate.json").write_text(canonical_json(document), encoding="utf-8")
         (folder / "codec.safetensors").write_bytes(_weights(codec.model))
-        arrays = {f"image/{name}": array for name, array in asdict(tables).items()}
         with (folder / "tables.npz").open("wb") as stream:
             np.savez(stream, **arrays)
         manifest = Manifest(
             name=codec.name,
             architecture=codec.architecture,
-            kind="image",
+            kind=codec.kind,
             precision="w8a8",
             scope="hyperprior",
             exact=not allow_inexact,
-            multiple=MULTIPLE,
-            parts={"image": part},
+            multiple=codec.multiple,
+            parts=parts,
             files={},
             digest="",
         )
         write_manifest(folder, manifest)
     return Package.open(out)
+
+
+def _part(integer: IntegerChain) -> Part:
+    scales = integer.output("scales_hat")
+    means = [output.exponent for output in integer.outputs if output.name == "means"]
+    return Part(
+        y_channels=scales.stop - scales.start,
+        z_channels=integer.layers[0].layer.in_channels,
+        z_min=integer.z_min,
+        z_max=integer.z_max,
+        scales_exponent=scales.exponent,
+        means_exponent=means[0] if means else None,
+    )
 
 
 def _refuse_inexact(certificates: dict[str, Certificate]) -> None:

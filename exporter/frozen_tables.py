@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from nvc_check.models.architectures import Codec
 from nvc_check.models.tables import Tables
 
 
-def freeze_tables(codec: Any, scales_exponent: int) -> Tables:
-    """Tables of `codec` (CompressAI's update() is called), thresholds on the grid 2^scales_exponent.
+def freeze_tables(codec: Codec, part: str, scales_exponent: int) -> Tables:
+    """Tables of a part of `codec` (CompressAI's update() is called), thresholds on the grid 2^scales_exponent.
 
     CompressAI's build_indexes counts the scale table's entries but the last that are below the scale.
     """
-    codec.update(force=True)
-    gaussian, factorized = codec.gaussian_conditional, codec.entropy_bottleneck
+    codec.model.update(force=True)
+    hyperprior = codec.hyperpriors[part]
+    gaussian, factorized = hyperprior.gaussian_conditional, hyperprior.entropy_bottleneck
     thresholds = gaussian.scale_table.numpy()[:-1].astype(np.float32)
     return Tables(
         scale_thresholds=thresholds,

@@ -25,7 +25,7 @@ class Qdq:
         assert layer.output_exponent is not None
         name, zero = layer.layer.name, np.uint8(0)
         if layer.layer.activation.slope != 0:
-            # float weights: given quantized ones, OpenVINO 2026.4 computes a ConvTranspose behind this sum wrong
+            # float weights, as for every ConvTranspose: see accumulator
             above, below = leaky_parts(graph, layer, float_convolution(graph, layer, x))
             positive = _rounded(graph, above, layer.output_exponent, zero, f"{name}_above")
             negative = _rounded(graph, below, layer.output_exponent, zero, f"{name}_below")
@@ -38,7 +38,8 @@ class Qdq:
         return _dequantize(graph, picture, layer.output_exponent, zero, name)
 
     def accumulator(self, graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
-        return _convolution(graph, layer, x)
+        """A ConvTranspose has float weights: OpenVINO 2026.4 computes one with quantized weights wrong."""
+        return (float_convolution if layer.layer.transposed else _convolution)(graph, layer, x)
 
 
 def _convolution(graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:

@@ -8,11 +8,12 @@ which is where most of the published rate loss of quantized hyperpriors comes fr
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nvc_check.exporter.layers import Activation, Chain, Layer
+from nvc_check.exporter.layers import Activation, Chain, Layer, Output
 from nvc_check.exporter.reference import run_chain
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.grid import FLOAT32_EXACT, exponent_to_hold, to_grid
@@ -21,6 +22,7 @@ Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
 WEIGHT_MAX = 127
+FINEST = 20  # bits of an accumulator below its output's grid
 Z_MIN, Z_MAX = -127, 127  # of symbols plus whole medians
 PLANE = 64  # value of the coarse constant plane that carries fractional medians
 SLOPE = 5 * 2.0**-9  # of LeakyRelu: 0.009766 in place of 0.01, so that products stay on a grid
@@ -102,41 +104,62 @@ def quantize_chain(chain: Chain, symbols: list[Int64], power_of_two: bool = True
     peaks = _peaks(chain, inputs)
     exponents: dict[str, float] = {"": 0.0}
     layers: list[IntegerLayer] = []
-    last = {output.layer for output in chain.outputs}
+    outputs: list[IntegerOutput] = []
     for layer in chain.layers:
-        planes = layer.source == "" and bool(fraction.any())
-        integer = _integer_layer(layer, exponents[layer.source], fraction if planes else None, power_of_two)
-        if layer.name not in last:
-            low, high = (0, 255) if layer.activation.slope == 0 else (-127, 127)
-            top = peaks[layer.name].max()
-            if layer.activation.upper is not None:
-                top = min(top, layer.activation.upper)
-            e = float(exponent_to_hold(np.asarray(top), high, power_of_two))
-            exponents[layer.name] = e
-            integer = replace(integer, output_exponent=e, low=low, high=high)
-        layers.append(integer)
-    outputs = tuple(
-        _output(o.name, o.layer, o.start, o.stop, float(peaks[o.layer][o.start : o.stop].max())) for o in chain.outputs
-    )
-    return IntegerChain(tuple(layers), outputs, z_min, z_max, whole.astype(np.int64), bool(fraction.any()))
+        planes = fraction if layer.source == "" and fraction.any() else None
+        coarsest = _coarsest_needed(layer, exponents[layer.source])
+        read = [o for o in chain.outputs if o.layer == layer.name]
+        if read:
+            made = [_output(o, float(peaks[o.layer][o.start : o.stop].max()), coarsest) for o in read]
+            finest = min(output.exponent for output in made)
+            layers.append(_integer_layer(layer, exponents[layer.source], finest, planes, power_of_two))
+            outputs += made
+            continue
+        low, high = (0, 255) if layer.activation.slope == 0 else (-127, 127)
+        top = peaks[layer.name].max()
+        if layer.activation.upper is not None:
+            top = min(top, layer.activation.upper)
+        e = max(float(exponent_to_hold(np.asarray(top), high, power_of_two)), coarsest)
+        exponents[layer.name] = e
+        integer = _integer_layer(layer, exponents[layer.source], e, planes, power_of_two)
+        layers.append(replace(integer, output_exponent=e, low=low, high=high))
+    return IntegerChain(tuple(layers), tuple(outputs), z_min, z_max, whole.astype(np.int64), bool(fraction.any()))
 
 
-def _output(name: str, layer: str, start: int, stop: int, peak: float) -> IntegerOutput:
+def _coarsest_needed(layer: Layer, input_exponent: float) -> float:
+    """The finest output grid on which the largest sum that can occur still is below 2^22 steps.
+
+    It matters where calibration saw next to nothing, as in a part that was never trained.
+    """
+    reach = 255 * 2.0**input_exponent if layer.source else float(Z_MAX)
+    axis = 1 if layer.transposed else 0
+    bound = accumulator_bound(layer.weight, axis, layer.stride if layer.transposed else 1, reach) + np.abs(layer.bias)
+    return float(np.ceil(np.log2(max(float(bound.max()), 2.0**-100))) - 22)
+
+
+def _output(output: Output, peak: float, coarsest: float) -> IntegerOutput:
     """Scales: 16 bits unsigned, floor, thresholds compare on it. Means: 16 bits signed, floor(x + 1/2).
 
     The grid leaves two bits above the calibration's largest value and is no coarser than 2^-8, no finer than 2^-10.
     """
-    top = 65535 if name == "scales_hat" else 32767
-    e = int(np.clip(exponent_to_hold(np.asarray(4 * peak), top), -10, -8))
-    low = 0 if name == "scales_hat" else -32768
-    return IntegerOutput(name, layer, start, stop, e, name != "scales_hat", low, top)
+    is_scale = output.name == "scales_hat"
+    low, high = (0, 65535) if is_scale else (-32768, 32767)
+    e = int(max(float(np.clip(exponent_to_hold(np.asarray(4 * peak), high), -10, -8)), coarsest))
+    return IntegerOutput(output.name, output.layer, output.start, output.stop, e, not is_scale, low, high)
 
 
-def _integer_layer(layer: Layer, input_exponent: float, fraction: Float64 | None, power_of_two: bool) -> IntegerLayer:
-    """Rounds the weights on the finest grids that keep 8 bits and the accumulator below 2^24."""
+def _integer_layer(
+    layer: Layer, input_exponent: float, output_exponent: float, fraction: Float64 | None, power_of_two: bool
+) -> IntegerLayer:
+    """Rounds the weights on the finest grids that keep 8 bits and the accumulator below 2^24.
+
+    The accumulator's grid is at most 2^20 finer than the output's, or the rounding term would not fit beside it: a
+    channel of tiny weights keeps fewer of their bits, none of which could show in the output.
+    """
     axis = 1 if layer.transposed else 0
     by_channel = np.moveaxis(layer.weight, axis, 0).reshape(layer.out_channels, -1)
     exponent = exponent_to_hold(np.abs(by_channel).max(axis=1), WEIGHT_MAX, power_of_two)
+    exponent = np.maximum(exponent, output_exponent - input_exponent - FINEST)
     reach = 255 if layer.source else Z_MAX
     factor = 1 if layer.activation.slope in (0, 1) else 5  # the numerator of SLOPE
     bound = np.zeros(0)
@@ -161,7 +184,7 @@ def _integer_layer(layer: Layer, input_exponent: float, fraction: Float64 | None
     )
 
 
-def accumulator_bound(weight: Int64, axis: int, stride: int, reach: int) -> Int64:
+def accumulator_bound(weight: NDArray[Any], axis: int, stride: int, reach: float) -> Float64:
     """(C_out,) largest sum of |w| * reach over the taps that meet in one output position (per stride phase)."""
     kernel = np.abs(np.moveaxis(weight, axis, 0))
     phases = [

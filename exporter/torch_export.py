@@ -13,46 +13,55 @@ import onnx_ir as ir
 import torch
 from torch import nn
 
+from nvc_check.models.architectures import Codec
+from nvc_check.models.hyperprior import Hyperprior
+from nvc_check.models.package import Part, graph_name
+
 OPSET = 18
+LATENT = (8, 12)  # height and width of the example latents; the graphs take any
 
 
 class EntropyGraph(nn.Module):
-    """z: (1, N, h, w) int32 symbols -> scales_hat[, means]: (1, M, 4h, 4w) float32."""
+    """z: (1, N, h, w) int32 symbols -> scales_hat[, means]: (1, M, H, W) float32."""
 
-    def __init__(self, codec: Any, has_means: bool) -> None:
+    def __init__(self, model: nn.Module, hyperprior: Hyperprior) -> None:
         super().__init__()
-        self.h_s = codec.h_s
-        self.has_means = has_means
+        self.model = model  # owns the layers that h_s calls
+        self.h_s = hyperprior.h_s
         self.medians: torch.Tensor
-        self.register_buffer("medians", codec.entropy_bottleneck._get_medians().detach().reshape(1, -1, 1, 1))
+        self.register_buffer("medians", hyperprior.medians)
 
     def forward(self, z: torch.Tensor) -> Any:
-        gaussian = self.h_s(z.to(torch.float32) + self.medians)
-        return gaussian.chunk(2, 1) if self.has_means else gaussian
+        scales_hat, means = self.h_s(z.to(torch.float32) + self.medians)
+        return scales_hat if means is None else (scales_hat, means)
 
 
-class FrameGraph(nn.Module):
-    """y: (1, M, h, w) int32 symbols[, means: same shape, float32] -> frame: (1, 3, 16h, 16w) float32, unclamped."""
-
-    def __init__(self, codec: Any) -> None:
-        super().__init__()
-        self.g_s = codec.g_s
-
-    def forward(self, y: torch.Tensor, means: torch.Tensor | None = None) -> torch.Tensor:
-        y_hat = y.to(torch.float32)
-        return self.g_s(y_hat if means is None else y_hat + means)  # type: ignore[no-any-return]
-
-
-def export_entropy(codec: Any, has_means: bool) -> ir.Model:
-    z = torch.zeros(1, codec.entropy_bottleneck.channels, 2, 3, dtype=torch.int32)
+def export_entropy(codec: Codec, part: str) -> ir.Model:
+    """The FP32 hyper-decoder of one part."""
+    hyperprior = codec.hyperpriors[part]
+    z = torch.zeros(1, hyperprior.entropy_bottleneck.channels, 2, 3, dtype=torch.int32)
+    with torch.inference_mode():
+        has_means = hyperprior.h_s(z.to(torch.float32))[1] is not None
     outputs = ["scales_hat", "means"] if has_means else ["scales_hat"]
-    return _export(EntropyGraph(codec, has_means), {"z": z}, outputs, "entropy")
+    return _export(EntropyGraph(codec.model, hyperprior), {"z": z}, outputs, graph_name(part, "entropy"))
 
 
-def export_frame(codec: Any, has_means: bool, y_channels: int) -> ir.Model:
-    y = torch.zeros(1, y_channels, 8, 12, dtype=torch.int32)
-    inputs = {"y": y, "means": torch.zeros(y.shape)} if has_means else {"y": y}
-    return _export(FrameGraph(codec), inputs, ["frame"], "frame")
+def export_frames(codec: Codec, parts: dict[str, Part]) -> dict[str, ir.Model]:
+    """The FP32 graphs that make frames, by name."""
+    graphs = {}
+    for name, module in codec.frame_graphs(native=False).items():
+        inputs = {}
+        for entry in module.inputs:
+            if entry == "reference":
+                inputs[entry] = torch.zeros(1, 3, *(16 * side for side in LATENT))
+                continue
+            part = parts[entry.split(".")[0] if "." in entry else next(iter(codec.hyperpriors))]
+            if entry.endswith("means") and part.means_exponent is None:
+                continue
+            dtype = torch.float32 if entry.endswith("means") else torch.int32
+            inputs[entry] = torch.zeros(1, part.y_channels, *LATENT, dtype=dtype)
+        graphs[name] = _export(module, inputs, ["frame"], name)
+    return graphs
 
 
 def _export(module: nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], name: str) -> ir.Model:
@@ -66,7 +75,9 @@ def _export(module: nn.Module, inputs: dict[str, torch.Tensor], outputs: list[st
             dynamo=True,
             input_names=list(inputs),
             output_names=outputs,
-            dynamic_shapes=tuple({2: height, 3: width} for _ in inputs),
+            dynamic_shapes=tuple(
+                {2: 16 * height, 3: 16 * width} if name == "reference" else {2: height, 3: width} for name in inputs
+            ),
             opset_version=OPSET,
             verbose=False,
         )

@@ -63,6 +63,16 @@ class Manifest:
         return {"schema": SCHEMA, **asdict(self)}
 
 
+def graph_name(part: str, graph: str) -> str:
+    """File stem of a part's graph: `entropy` of an image codec, `motion_entropy` of a video codec."""
+    return graph if part == "image" else f"{part}_{graph}"
+
+
+def tensor_name(part: str, tensor: str) -> str:
+    """`indexes` of an image codec, `motion/indexes` of a video codec."""
+    return tensor if part == "image" else f"{part}/{tensor}"
+
+
 class Package:
     """A package on disk whose files were all found as the manifest describes them."""
 

@@ -1,4 +1,4 @@
-"""What a leg does with the symbols of one picture: entropy graph, indexes, frame graph."""
+"""What a leg does with the symbols of one frame: entropy graphs, indexes, frame graph."""
 
 from __future__ import annotations
 
@@ -9,52 +9,77 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nvc_check.models.errors import RunFailedError
-from nvc_check.models.package import Package
+from nvc_check.models.package import Package, graph_name, tensor_name
 from nvc_check.models.tables import indexes_from_scales
 from nvc_check.runtimes.leg import Engine, Runnable, Tensors
 
+FRAME_GRAPHS = {"image": ("frame",), "video": ("keyframe_frame", "inter_frame")}
 
-class ImageDecoder:
-    """Decodes on one engine and path.
 
-    The tensors are `indexes` int32, `means` (float32 on fp32, int32 on int) where the codec has them, and `frame`
-    (1, 3, H, W) float32, unclamped. At scope hyperprior the frame graph is FP32, so an integer-only engine gives none.
+class Decoder:
+    """Decodes frame after frame on one engine and path; a video codec's reference frame is the leg's own.
+
+    The tensors are `indexes` int32, `means` (float32 on fp32, int32 on int) where the codec has them, with the part's
+    prefix in a video codec, and `frame` (1, 3, H, W) float32, unclamped. At scope hyperprior the frame graphs are FP32,
+    so an integer-only engine gives no frame.
     """
 
     def __init__(self, engine: Engine, package: Package, path: str) -> None:
-        self._part = package.manifest.parts["image"]
+        manifest = package.manifest
+        self._parts = manifest.parts
         self._path = path
-        self._thresholds = package.tables("image").scale_thresholds
+        self._thresholds = {part: package.tables(part).scale_thresholds for part in manifest.parts}
+        frames = FRAME_GRAPHS[manifest.kind] if "fp32" in engine.paths else ()
+        names = [graph_name(part, "entropy") for part in manifest.parts] + list(frames)
         started = time.perf_counter()
-        self._entropy = engine.load(package.graph(path, "entropy", engine.flavour), "entropy")
-        self._frame: Runnable | None = None
-        if "fp32" in engine.paths:
-            self._frame = engine.load(package.graph(path, "frame", engine.flavour), "frame")
+        self._graphs = {name: engine.load(package.graph(path, name, engine.flavour), name) for name in names}
         self._seconds = time.perf_counter() - started
+        self._reference: NDArray[Any] | None = None
 
     def decode(self, symbols: Tensors) -> Tensors:
-        """`symbols`: image.y (1, M, h, w) and image.z (1, N, h, w), int32.
+        """`symbols` of the next frame: <part>.y (1, M, h, w) and <part>.z (1, N, h, w), int32, for the parts it has.
 
         Raises:
             RunFailedError: the engine failed, or gave NaN or infinite values.
         """
         tensors: Tensors = {}
-        entropy = self._timed(self._entropy, {"z": symbols["image.z"]})
-        frame_inputs: Tensors = {"y": symbols["image.y"]}
+        inputs: Tensors = {}
+        parts = [part for part in self._parts if f"{part}.z" in symbols]
+        if not parts:
+            found, expected = ", ".join(sorted(symbols)) or "nothing", ", ".join(self._parts)
+            raise RunFailedError(f"symbols of a frame: found {found}, expected y and z of {expected}")
+        for part in parts:
+            prefix = f"{part}." if len(parts) > 1 else ""
+            inputs[f"{prefix}y"] = symbols[f"{part}.y"]
+            indexes, means, real_means = self._parameters(part, symbols[f"{part}.z"])
+            tensors[tensor_name(part, "indexes")] = indexes
+            if means is not None and real_means is not None:
+                tensors[tensor_name(part, "means")] = means
+                inputs[f"{prefix}means"] = real_means
+        graph = self._graphs.get(_frame_graph(parts))
+        if graph is not None:
+            if "residual" in parts:
+                if self._reference is None:
+                    raise RunFailedError("a predicted frame came before any keyframe")
+                inputs["reference"] = self._reference
+            frame = _finite("frame", self._timed(graph, inputs)["frame"])
+            tensors["frame"] = frame
+            if "image" not in parts:
+                self._reference = frame
+        return tensors
+
+    def _parameters(self, part: str, z: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]:
+        """(indexes int32, means as the path gives them, means as float32 numbers)."""
+        entropy = self._timed(self._graphs[graph_name(part, "entropy")], {"z": z})
+        means = _finite("means", entropy["means"]) if "means" in entropy else None
         if self._path == "fp32":
             scales_hat = _finite("scales_hat", entropy["scales_hat"])
-            tensors["indexes"] = indexes_from_scales(scales_hat, self._thresholds)
-        else:
-            tensors["indexes"] = entropy["indexes"].astype(np.int32, copy=False)
-        if "means" in entropy:
-            tensors["means"] = _finite("means", entropy["means"])
-            frame_inputs["means"] = tensors["means"]
-            if self._path == "int" and self._part.means_exponent is not None:
-                # exact: at most 16 bits times a power of two
-                frame_inputs["means"] = np.ldexp(tensors["means"].astype(np.float32), self._part.means_exponent)
-        if self._frame is not None:
-            tensors["frame"] = _finite("frame", self._timed(self._frame, frame_inputs)["frame"])
-        return tensors
+            return indexes_from_scales(scales_hat, self._thresholds[part]), means, means
+        indexes = entropy["indexes"].astype(np.int32, copy=False)
+        exponent = self._parts[part].means_exponent
+        if means is None or exponent is None:
+            return indexes, None, None
+        return indexes, means, np.ldexp(means.astype(np.float32), exponent)  # exact: 16 bits times a power of two
 
     def take_seconds(self) -> float:
         """Time inside the engine, loading and running, since it was last taken."""
@@ -78,3 +103,9 @@ def _finite(name: str, tensor: NDArray[Any]) -> NDArray[Any]:
         bad = int(tensor.size - np.isfinite(tensor).sum())
         raise RunFailedError(f"{name} has {bad} values that are NaN or infinite, expected finite ones")
     return tensor
+
+
+def _frame_graph(parts: list[str]) -> str:
+    if "image" in parts:
+        return "frame"
+    return "keyframe_frame" if "keyframe" in parts else "inter_frame"

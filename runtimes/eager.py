@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
-from nvc_check.models.analysis import Analysis
 from nvc_check.models.codecs import load_codec
-from nvc_check.models.package import Package
+from nvc_check.models.hyperprior import Hyperprior
+from nvc_check.models.package import Package, graph_name
 from nvc_check.runtimes.fingerprint import cpu_fingerprint
-from nvc_check.runtimes.leg import EngineInfo, LegSpec, Runnable, Tensors, checked_options, float32
+from nvc_check.runtimes.leg import EngineInfo, LegSpec, Runnable, Tensors, checked_options
 
 
 def open_engine(spec: LegSpec, package: Package) -> EagerEngine:
@@ -26,20 +26,24 @@ class EagerEngine:
     def __init__(self, options: dict[str, str], package: Package) -> None:
         if "threads" in options:
             torch.set_num_threads(int(options["threads"]))
-        self._analysis = Analysis(load_codec(str(package.root / "codec.safetensors")))
-        settings = {
-            "threads": str(torch.get_num_threads()),
-            "capability": torch.backends.cpu.get_cpu_capability(),
-        }
+        self._codec = load_codec(str(package.root / "codec.safetensors"))
+        settings = {"threads": str(torch.get_num_threads()), "capability": torch.backends.cpu.get_cpu_capability()}
         self.info = EngineInfo("torch", torch.__version__, "cpu", {**cpu_fingerprint(), **settings})
 
     def load(self, model: Path, graph: str) -> Runnable:
-        return self._entropy if graph == "entropy" else self._frame
+        for part, hyperprior in self._codec.hyperpriors.items():
+            if graph == graph_name(part, "entropy"):
 
-    def _entropy(self, inputs: Tensors) -> Tensors:
-        scales_hat, means = self._analysis.entropy_parameters(inputs["z"])
-        return {"scales_hat": scales_hat} if means is None else {"scales_hat": scales_hat, "means": means}
+                def entropy(inputs: Tensors, h_s: Hyperprior = hyperprior) -> Tensors:
+                    scales_hat, means = h_s.entropy_parameters(inputs["z"])
+                    return {"scales_hat": scales_hat} if means is None else {"scales_hat": scales_hat, "means": means}
 
-    def _frame(self, inputs: Tensors) -> Tensors:
-        y_hat = float32(inputs["y"])
-        return {"frame": self._analysis.synthesis(y_hat + inputs["means"] if "means" in inputs else y_hat)}
+                return entropy
+        module = self._codec.frame_graphs(native=True)[graph]
+
+        @torch.inference_mode()
+        def frame(inputs: Tensors) -> Tensors:
+            arguments = [torch.from_numpy(inputs[name]) for name in module.inputs if name in inputs]
+            return {"frame": module(*arguments).numpy()}
+
+        return frame

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from nvc_check.models import errors
 from nvc_check.models.package import Package
-from nvc_check.runtimes.decoding import ImageDecoder
+from nvc_check.runtimes.decoding import Decoder
 from nvc_check.runtimes.leg import Engine, LegSpec, Tensors
 from nvc_check.runtimes.registry import open_engine
 from nvc_check.runtimes.wire import receive, send
@@ -27,12 +27,12 @@ class Worker:
     def __init__(self, package: Path, provider: str) -> None:
         self.package = Package.open(package)
         self.engine: Engine = open_engine(LegSpec.parse(provider), self.package)
-        self._decoders: dict[str, ImageDecoder] = {}
+        self._decoders: dict[str, Decoder] = {}
 
     def decode(self, path: str, symbols: Tensors) -> tuple[float, Tensors]:
         """(seconds inside the engine, tensors)."""
         if path not in self._decoders:
-            self._decoders[path] = ImageDecoder(self.engine, self.package, path)
+            self._decoders[path] = Decoder(self.engine, self.package, path)
         tensors = self._decoders[path].decode(symbols)
         return self._decoders[path].take_seconds(), tensors
 

@@ -1,0 +1,106 @@
+"""CompressAI's scale-space flow in torch: what is exported, and how a frame is coded.
+
+Agustsson et al., "Scale-space flow for end-to-end optimized video compression" (CVPR 2020).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from nvc_check.models.hyperprior import Hyperprior
+from nvc_check.models.image_codec import Code, SynthesisGraph
+
+
+class VideoCodec:
+    """ScaleSpaceFlow: a keyframe, then frames predicted from the one before by motion, plus a residual."""
+
+    kind = "video"
+    multiple = 128  # four stride-2 layers to y, three more to z
+
+    def __init__(self, name: str, architecture: str, model: Any) -> None:
+        self.name = name
+        self.architecture = architecture
+        self.model = model
+        parts = {"keyframe": model.img_hyperprior, "motion": model.motion_hyperprior, "residual": model.res_hyperprior}
+        self.hyperpriors = {part: _hyperprior(module) for part, module in parts.items()}
+
+    def frame_graphs(self, native: bool) -> dict[str, nn.Module]:
+        """Graph name -> module from symbols and means to a frame; `native` warps as torch does, in five dimensions."""
+        return {"keyframe_frame": SynthesisGraph(self.model.img_decoder), "inter_frame": InterGraph(self.model, native)}
+
+    @torch.inference_mode()
+    def encode(self, frame: torch.Tensor, reference: torch.Tensor | None, code: Code) -> torch.Tensor:
+        """The reconstruction of frame: (1, 3, H, W) float32, sides multiples of 128; a keyframe without `reference`."""
+        model = self.model
+        if reference is None:
+            keyframe: torch.Tensor = model.img_decoder(code("keyframe", model.img_encoder(frame)))
+            return keyframe
+        motion_hat = code("motion", model.motion_encoder(torch.cat((frame, reference), dim=1)))
+        predicted = model.forward_prediction(reference, model.motion_decoder(motion_hat))
+        residual_hat = code("residual", model.res_encoder(frame - predicted))
+        decoded: torch.Tensor = predicted + model.res_decoder(torch.cat((residual_hat, motion_hat), dim=1))
+        return decoded
+
+
+class InterGraph(nn.Module):
+    """Symbols and means of motion and residual, and the reference frame -> frame: (1, 3, H, W) float32, unclamped."""
+
+    inputs = ("motion.y", "motion.means", "residual.y", "residual.means", "reference")
+
+    def __init__(self, model: Any, native: bool) -> None:
+        super().__init__()
+        self.motion_decoder = model.motion_decoder
+        self.res_decoder = model.res_decoder
+        self.levels = model.num_levels + 1
+        self._volume = model.gaussian_volume
+        self._sigma = model.sigma0
+        self._native = model.forward_prediction if native else None
+
+    def forward(
+        self,
+        motion_y: torch.Tensor,
+        motion_means: torch.Tensor,
+        residual_y: torch.Tensor,
+        residual_means: torch.Tensor,
+        reference: torch.Tensor,
+    ) -> torch.Tensor:
+        motion_hat = motion_y.to(torch.float32) + motion_means
+        residual_hat = residual_y.to(torch.float32) + residual_means
+        motion = self.motion_decoder(motion_hat)
+        predicted = self._native(reference, motion) if self._native else self._predict(reference, motion)
+        frame: torch.Tensor = predicted + self.res_decoder(torch.cat((residual_hat, motion_hat), dim=1))
+        return frame
+
+    def _predict(self, reference: torch.Tensor, motion: torch.Tensor) -> torch.Tensor:
+        """The trilinear warp as one 4-D grid sample of all levels, blended by the distance to the scale.
+
+        The same in real numbers as the 5-D grid sample with align_corners=False and border padding.
+        """
+        flow, scale = motion[:, :2], motion[:, 2:]
+        volume = self._volume(reference, self._sigma, self.levels - 1)  # (1, 3, levels, H, W)
+        height, width = reference.shape[2], reference.shape[3]
+        rows = (2 * torch.arange(height, dtype=torch.float32) + 1) / height - 1
+        columns = (2 * torch.arange(width, dtype=torch.float32) + 1) / width - 1
+        x = flow[:, 0] + columns.reshape(1, 1, -1)
+        y = flow[:, 1] + rows.reshape(1, -1, 1)
+        stacked = volume.transpose(1, 2).reshape(1, 3 * self.levels, height, width)
+        warped = functional.grid_sample(
+            stacked, torch.stack((x, y), dim=-1), padding_mode="border", align_corners=False
+        )
+        level = (((scale + 1) * self.levels - 1) / 2).clamp(0, self.levels - 1)
+        predicted = torch.zeros_like(reference)
+        for index in range(self.levels):
+            weight = (1 - (level - index).abs()).clamp(min=0)
+            predicted = predicted + weight * warped[:, 3 * index : 3 * index + 3]
+        return predicted
+
+
+def _hyperprior(module: Any) -> Hyperprior:
+    def h_s(z_hat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return module.hyper_decoder_scale(z_hat), module.hyper_decoder_mean(z_hat)
+
+    return Hyperprior(module.entropy_bottleneck, module.gaussian_conditional, module.hyper_encoder, h_s)
