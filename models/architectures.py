@@ -161,7 +161,7 @@ def _video(name: str, architecture: str, model: Any) -> Codec:
 
 ARCHITECTURES: Final[dict[str, Architecture]] = {
     "mbt2018-mean-relu-small": Architecture(
-        _relu_small, _shipped("mbt2018-mean-relu-small", _relu_small), 2, _image(has_means=True)
+        _relu_small, _shipped("mbt2018-mean-relu-small", _relu_small), 1, _image(has_means=True)
     ),
     "bmshj2018-hyperprior": Architecture(
         _scale_hyperprior, _compressai_pretrained("bmshj2018-hyperprior"), 3, _image(has_means=False)

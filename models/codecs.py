@@ -1,6 +1,7 @@
 """Codecs by name or checkpoint.
 
-A name is spelled NAME or NAME@QUALITY, with CompressAI's quality numbers (2 means lambda 0.0035 for MSE).
+A name is spelled NAME or NAME@QUALITY, with CompressAI's quality numbers (lambda for MSE: 1 is 0.0018, 2 0.0035,
+3 0.0067).
 torch and compressai are imported when a codec is loaded, not with this module.
 """
 

@@ -39,7 +39,7 @@ def rate_and_distortion(out: dict[str, Any], batch: torch.Tensor) -> tuple[torch
 def main() -> None:
     args = arguments(__doc__, steps=60_000).parse_args()
     torch.manual_seed(args.seed)
-    training = Training(MeanScaleHyperpriorReLU(), args.seed, args.lr)
+    training = Training(MeanScaleHyperpriorReLU(), args.start, args.seed, args.lr)
     pictures = photographs(args.data)
 
     def update(factor: float) -> tuple[float, float]:

@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--keyframe-steps", type=int, default=10_000)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
-    training = Training(ScaleSpaceFlowSmall(), args.seed, args.lr)
+    training = Training(ScaleSpaceFlowSmall(), args.start, args.seed, args.lr)
     pictures = photographs(args.data)
 
     def keyframe(factor: float) -> tuple[float, float]:

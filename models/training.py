@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from nvc_check.models.muon import Muon
+from nvc_check.models.state_file import read_state
 from nvc_check.models.weights_file import write_weights
 
 
@@ -36,7 +37,9 @@ class Training:
     Kernels are trained by Muon at `lr`, everything else but the priors' quantiles by Adam at half of it.
     """
 
-    def __init__(self, model: Any, seed: int, lr: float) -> None:
+    def __init__(self, model: Any, start: Path | None, seed: int, lr: float) -> None:
+        if start is not None:
+            torch.nn.Module.load_state_dict(model, read_state(start), strict=False)  # the tables are not in the file
         self.model = model.to(memory_format=torch.channels_last)
         self.rng = np.random.default_rng(seed)
         self.step = 0
@@ -125,6 +128,7 @@ def arguments(description: str | None, steps: int) -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs, searched recursively")
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--checkpoint", type=Path, required=True, help="goes on from here if the file exists")
+    parser.add_argument("--start", type=Path, help="weights to begin with, e.g. of another rate")
     parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--crop", type=int, default=128)

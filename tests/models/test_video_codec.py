@@ -1,0 +1,70 @@
+"""Scale-space flow: the warp that is exported is the one that was trained, and a clip goes through every leg."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nvc_check.checker.calibration import calibration_pictures
+from nvc_check.checker.compare import compare, with_references
+from nvc_check.checker.encode import write_symbols
+from nvc_check.checker.sample import render_sample, write_sample
+from nvc_check.exporter.export import export_package
+from nvc_check.models.package import Package
+from nvc_check.models.ssf_small import ScaleSpaceFlowSmall
+from nvc_check.models.symbols import Symbols
+from nvc_check.models.video_codec import InterGraph, VideoCodec
+from nvc_check.runtimes.leg import split_providers
+
+
+def seeded(width: int) -> ScaleSpaceFlowSmall:
+    """Untrained, with weights large enough that motion and residual move something."""
+    torch.manual_seed(0)
+    model = ScaleSpaceFlowSmall(width).eval()
+    with torch.no_grad():
+        model.motion_decoder[-1].weight.mul_(300)
+        for encoder in (model.img_encoder, model.motion_encoder, model.res_encoder):
+            encoder[-1].weight.mul_(30)
+    return model
+
+
+@torch.inference_mode()
+def test_the_exported_warp_is_torchs_own() -> None:
+    """One 4-D grid sample of all levels, blended, against the 5-D one: less than 1e-4 apart on white noise, peak 1."""
+    model = seeded(16)
+    native, exported = InterGraph(model, native=True), InterGraph(model, native=False)
+    y = [torch.randint(-20, 21, (1, 16, 8, 12), dtype=torch.int32) for _ in range(2)]
+    means = [torch.randn(1, 16, 8, 12) for _ in range(2)]
+    reference = torch.rand(1, 3, 128, 192)
+    inputs = (y[0], means[0], y[1], means[1], reference)
+    motion = model.motion_decoder(y[0] + means[0])
+    assert motion[:, :2].abs().max() > 0.1
+    assert motion[:, 2].std() > 0.05
+    assert (native(*inputs) - exported(*inputs)).abs().max() < 1e-4
+
+
+@pytest.fixture(scope="module")
+def video_package(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    folder = tmp_path_factory.mktemp("video")
+    write_sample(folder / "calibration", 128, 128, 2, seed=3)
+    codec = VideoCodec("seeded", "ssf-small", seeded(16))
+    return export_package(codec, calibration_pictures(folder / "calibration", codec.multiple), folder / "package")
+
+
+def test_three_parts_are_exact_on_every_leg_and_frames_drift(video_package: Package, tmp_path: Path) -> None:
+    """Keyframe, motion and residual: 0 integer mismatches; each leg carries its own reference frames."""
+    frames = ((f"frame {i}", rgb) for i, rgb in enumerate(render_sample(200, 120, 4, seed=2)))
+    write_symbols(video_package, frames, {"source": "sample"}, tmp_path / "symbols")
+    with Symbols(tmp_path / "symbols", video_package.manifest.digest) as symbols:
+        assert set(symbols.read(0, "int")) == {"keyframe.y", "keyframe.z"}
+        assert set(symbols.read(1, "int")) == {"motion.y", "motion.z", "residual.y", "residual.z"}
+        specs = with_references(split_providers("cpu,cpu:flavour=carrier,openvino"))
+        report = compare(video_package, symbols, specs)
+    assert (report.verdict.int, report.exit_code) == ("identical", 0)
+    compared = {row.tensor for row in report.results if row.path == "int" and row.leg == "openvino"}
+    assert {f"{part}/{t}" for part in video_package.manifest.parts for t in ("indexes", "means")} <= compared
+    drift = [row for row in report.results if row.path == "fp32" and row.tensor == "frame"]
+    assert len(drift) == 3
+    assert all(row.frames == 4 and row.frames_different >= 1 for row in drift)
