@@ -177,7 +177,7 @@ def _integer_layer(
         over = (bound * factor >= FLOAT32_EXACT // 2) | too_far
         if not over.any():
             return IntegerLayer(layer, weight, exponent, bias, input_exponent, None, 0, 0)
-        exponent = exponent + over
+        exponent = exponent + over.astype(np.float64)
     raise ExportRefusedError(
         f"node {layer.name}: accumulator bound {int(bound.max(initial=0))} stays above 2^23 at 8-bit weights;"
         " split the input channels or use smaller layers"
