@@ -33,6 +33,7 @@ test: check
 
 bench: install
 	$(BIN)/python tests/bench/checker_share.py
+	$(BIN)/python tests/bench/memory.py --frames 4 20 --size 384x256
 
 clean:
 	rm -rf .venv build results
