@@ -119,6 +119,8 @@ def compare(
     if out is not None:
         check_place(out / "maps")
     if len(what) > 1 or what[0].is_file():
+        if input is not None or symbols is not None:
+            raise UsageError("--input and --symbols: for a package; traces were recorded from symbols already")
         report = compare_traces(what, across_packages=across_packages, strict=strict)
     else:
         report = _compare_package(what[0], input, symbols, providers, strict, out, maps)
