@@ -4,8 +4,8 @@ Keller Jordan et al., "Muon: an optimizer for hidden layers in neural networks" 
 the size of an Adam update as in "Muon is scalable for LLM training" (Liu et al. 2025), so that one learning rate
 serves both. torch.optim.Muon takes matrices only; a kernel is used here as the matrix (channels, rest).
 
-Why: at equal CPU time (170 s, one core, batch 4) the image codec reached 25.8 dB at 0.42 bpp with it, and
-21.2 dB at 0.27 bpp with Adam.
+Why: in one run each of 170 s on one core (batch 4, learning rates 2e-3 and 1e-3, neither tuned, on crops of training
+pictures) the image codec's loss came to 1.83 with it and to 4.38 with Adam. A tuned Adam was not tried.
 """
 
 from __future__ import annotations
