@@ -30,7 +30,12 @@ SAMPLE_SIZE, SAMPLE_FRAMES, SAMPLE_SEED = "768x512", 10, 0
 
 @app.command()
 def export(
-    codec: Annotated[str, typer.Argument(help="NAME, NAME@QUALITY or a checkpoint file.", metavar="CODEC|CHECKPOINT")],
+    codec: Annotated[
+        str,
+        typer.Argument(
+            help="NAME, NAME@QUALITY, NAME@seedN (untrained) or a checkpoint file.", metavar="CODEC|CHECKPOINT"
+        ),
+    ],
     out: OutOption,
     precision: Annotated[str, typer.Option(help="Bits of weights and activations: w8a8.")] = "w8a8",
     scope: Annotated[str, typer.Option(help="What becomes integer: hyperprior.")] = "hyperprior",
@@ -164,7 +169,8 @@ def _encode(package: Any, input: Path, out: Path) -> None:
 
     clip = open_clip(input)
     with progress_bar("encoding", clip.count()) as step:
-        frames = ((frame.name, frame.rgb) for frame in clip.frames())
+        one_size = package.manifest.kind == "video"
+        frames = ((frame.name, frame.rgb) for frame in clip.frames(one_size))
         write_symbols(package, frames, {"source": input.name}, out, step)
 
 
@@ -188,7 +194,6 @@ def _compare_package(
         raise UsageError("--input and --symbols: give one of the two")
     specs = with_references(split_providers(providers))
     package = Package.open(folder)
-    observer = MapWriter(out, maps) if out is not None else None
     with tempfile.TemporaryDirectory(prefix="nvc-check-") as scratch:
         file = symbols
         if file is None:
@@ -198,8 +203,12 @@ def _compare_package(
             file = Path(scratch) / "symbols.npz"
             _encode(package, input, file)
         with Symbols(file, package.manifest.digest) as read:
+            observer = MapWriter(out, maps, len(read.frames)) if out is not None else None
             with progress_bar("decoding", len(read.frames) + len(specs)) as step:
-                return compare_legs(package, read, specs, strict=strict, observer=observer, progress=step)
+                report = compare_legs(package, read, specs, strict=strict, observer=observer, progress=step)
+            if observer is not None:
+                observer.finish(report)
+            return report
 
 
 def _show(report: Any, json: str | None) -> None:

@@ -37,15 +37,27 @@ class Clip:
     files: tuple[Path, ...]
     known_frames: int | None
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, one_size: bool = False) -> Iterator[Frame]:
         """Decodes one frame at a time; pictures may differ in size, frames of a video do not.
 
+        Args:
+            one_size: pictures may not differ in size either, since they are successive frames.
+
         Raises:
-            UsageError: at the first damaged frame.
+            UsageError: at the first damaged frame, or frame of another size than the first.
         """
         if self.kind == "pictures":
+            first = None
             for index, file in enumerate(self.files):
-                yield Frame(index, file.name, read_picture(file))
+                frame = Frame(index, file.name, read_picture(file))
+                size = f"{frame.rgb.shape[1]}x{frame.rgb.shape[0]}"
+                first = first or size
+                if one_size and size != first:
+                    raise UsageError(
+                        f"{file}: {size}, expected {first} like the first picture: a video codec predicts each frame"
+                        " from the one before; put pictures of another size into another folder"
+                    )
+                yield frame
         else:
             for index, rgb in enumerate(video_frames(self.path)):
                 yield Frame(index, f"frame {index}", rgb)

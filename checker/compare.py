@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nvc_check.checker.difference import Difference
 from nvc_check.checker.report import (
     First,
+    FrameRow,
     LegRow,
     PackageRow,
     RateRow,
@@ -136,7 +137,7 @@ def _one_frame(
             difference.add(number, tensor, reference.tensors[name])
             if name == "frame":
                 shown, expected = (_picture(t, info) for t in (tensor, reference.tensors[name]))
-                difference.add_psnr(shown, expected)
+                difference.add_picture(shown, expected)
                 if observer is not None:
                     observer(path, leg.spec.name, reference.spec.name, number, info, shown, expected)
         if leg not in references.values():
@@ -145,9 +146,12 @@ def _one_frame(
         leg.tensors = {}
 
 
-def _picture(frame: NDArray[np.float32], info: FrameInfo) -> NDArray[np.float32]:
-    """(3, H, W) in [0, 1]: what is shown of a padded, unclamped frame."""
-    return np.clip(frame[0, :, : info.height, : info.width], 0, 1)
+def _picture(frame: NDArray[Any], info: FrameInfo) -> NDArray[np.float32]:
+    """(3, H, W) in [0, 1]: what is shown of a padded frame; float32 has peak 1, unclamped, int32 has peak 255."""
+    shown = frame[0, :, : info.height, : info.width]
+    if shown.dtype == np.int32:
+        return shown.astype(np.float32) / np.float32(255)
+    return np.clip(shown, 0, 1)
 
 
 def _report(
@@ -158,18 +162,12 @@ def _report(
     seconds: float,
     strict: bool,
 ) -> Report:
-    manifest = package.manifest
     rows = [_leg_row(leg, path) for path in ("fp32", "int") for leg in legs if path in (leg.paths or REFERENCE)]
     results = [_result_row(*key, difference) for key, difference in differences.items()]
-    verdict = VerdictRow(fp32=verdict_of(results, "fp32"), int=verdict_of(results, "int"))
+    scope = package.manifest.scope
+    verdict = VerdictRow(fp32=verdict_of(results, "fp32", scope), int=verdict_of(results, "int", scope))
     return Report(
-        package=PackageRow(
-            name=manifest.name,
-            precision=manifest.precision,
-            scope=manifest.scope,
-            digest=manifest.digest,
-            exact=manifest.exact,
-        ),
+        package=PackageRow.of(package.manifest),
         symbols={"digest": symbols.digest, "frames": str(len(symbols.frames)), **symbols.source},
         legs=rows,
         results=results,
@@ -197,24 +195,27 @@ def _leg_row(leg: Leg, path: str) -> LegRow:
 
 
 def _result_row(path: str, leg: str, reference: str, tensor: str, difference: Difference) -> ResultRow:
+    rows = difference.by_frame
     first = First(frame=difference.first[0], index=difference.first[1]) if difference.first else None
-    quality = difference.frame_psnr
+    quality = [row.psnr for row in rows if row.psnr is not None]
+    mismatched = difference.mismatched
     return ResultRow(
         path=path,
         leg=leg,
         reference=reference,
         tensor=tensor,
-        frames=difference.frames,
-        frames_different=difference.frames_different,
+        frames=len(rows),
+        frames_different=sum(1 for row in rows if row.mismatched),
         values=difference.values,
-        mismatched=difference.mismatched,
-        max_abs=difference.max_abs,
+        mismatched=mismatched,
+        max_abs=max(row.max_abs for row in rows),
         max_ulp=difference.max_ulp,
-        index_flips=difference.mismatched if tensor.endswith("indexes") else 0,
+        index_flips=mismatched if tensor.endswith("indexes") else 0,
         first=first,
         psnr_mean=float(np.mean(quality)) if quality else None,
         psnr_min=min(quality) if quality else None,
-        failure=failure_of(path, tensor, difference.mismatched > 0),
+        failure=failure_of(path, tensor, mismatched > 0),
+        by_frame=[FrameRow(**vars(row)) for row in rows],
     )
 
 

@@ -12,51 +12,61 @@ from nvc_check.checker.encode import psnr
 
 
 @dataclass
-class Difference:
-    """Counts that grow frame by frame; memory does not.
+class FrameDifference:
+    """One frame's tensor.
 
     Attributes:
         max_abs: in grid steps for integers, in the tensor's unit for floats.
-        max_ulp: largest distance in float32 steps; None for integers.
-        first: frame number and flat index (C order) of the first mismatch.
-        frame_psnr: for `frame`, dB between the two legs' frames, clamped and cropped; 999 where identical.
+        pixels: of `frame`, how many differ in any channel as shown, clamped and cropped; None for other tensors.
+        psnr: of `frame`, dB between the two legs' frames as shown; 999 where identical; None for other tensors.
     """
 
-    frames: int = 0
-    frames_different: int = 0
+    frame: int
+    mismatched: int
+    max_abs: float
+    pixels: int | None = None
+    psnr: float | None = None
+
+
+@dataclass
+class Difference:
+    """Grows by a few numbers a frame, not by tensors.
+
+    Attributes:
+        max_ulp: largest distance in float32 steps; None for integers.
+        first: frame number and flat index (C order) of the first mismatch.
+    """
+
+    by_frame: list[FrameDifference] = field(default_factory=list)
     values: int = 0
-    mismatched: int = 0
-    max_abs: float = 0.0
     max_ulp: int | None = None
     first: tuple[int, int] | None = None
-    frame_psnr: list[float] = field(default_factory=list)
 
-    def add(self, frame: int, tensor: NDArray[Any], reference: NDArray[Any]) -> bool:
-        """Counts one frame's tensor; True if it differs. A different shape counts as all values different."""
-        self.frames += 1
+    @property
+    def mismatched(self) -> int:
+        return sum(row.mismatched for row in self.by_frame)
+
+    def add(self, frame: int, tensor: NDArray[Any], reference: NDArray[Any]) -> None:
+        """Counts one frame's tensor. A different shape counts as all values different."""
         self.values += reference.size
-        if tensor.shape != reference.shape:
-            self.mismatched += reference.size
-            self.frames_different += 1
-            self.first = self.first or (frame, 0)
-            return True
-        unequal = tensor != reference
+        unequal = np.array([True]) if tensor.shape != reference.shape else tensor != reference
         count = int(np.count_nonzero(unequal))
-        if count == 0:
-            return False
-        self.mismatched += count
-        self.frames_different += 1
-        if self.first is None:
+        largest = 0.0
+        if tensor.shape != reference.shape:
+            count = reference.size
+        elif count:
+            a, b = tensor[unequal], reference[unequal]
+            largest = float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max())
+            if a.dtype == np.float32:
+                self.max_ulp = max(self.max_ulp or 0, int(np.abs(_ordered(a) - _ordered(b)).max()))
+        if count and self.first is None:
             self.first = (frame, int(np.argmax(unequal)))
-        a, b = tensor[unequal], reference[unequal]
-        self.max_abs = max(self.max_abs, float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max()))
-        if a.dtype == np.float32:
-            self.max_ulp = max(self.max_ulp or 0, int(np.abs(_ordered(a) - _ordered(b)).max()))
-        return True
+        self.by_frame.append(FrameDifference(frame, count, largest))
 
-    def add_psnr(self, tensor: NDArray[np.float32], reference: NDArray[np.float32]) -> None:
-        """Of frames (3, H, W) in [0, 1]."""
-        self.frame_psnr.append(psnr(tensor, reference))
+    def add_picture(self, picture: NDArray[np.float32], reference: NDArray[np.float32]) -> None:
+        """What is shown of the frame just added: (3, H, W) in [0, 1] each."""
+        self.by_frame[-1].pixels = int(np.count_nonzero((picture != reference).any(axis=0)))
+        self.by_frame[-1].psnr = psnr(picture, reference)
 
 
 def _ordered(values: NDArray[np.float32]) -> NDArray[np.int64]:

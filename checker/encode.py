@@ -50,6 +50,10 @@ class Encoder:
         """Per path, the coding of the next frame: (1, 3, H, W) float32 in [0, 1], padded."""
         return {path: self._encode(path, torch.from_numpy(frame)) for path in ("fp32", "int")}
 
+    def restart(self) -> None:
+        """A video codec's next frame is a keyframe again."""
+        self._references.clear()
+
     def _encode(self, path: str, frame: torch.Tensor) -> Coded:
         symbols: dict[str, Int32] = {}
         bits = 0.0

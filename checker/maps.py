@@ -1,4 +1,4 @@
-"""Residual maps of a comparison: one PNG per leg, path and frame."""
+"""Pictures of a comparison: residual maps, for a clip strips over time and the drift curve."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nvc_check.checker.drift_plot import write_drift_plot
+from nvc_check.checker.report import Report
 from nvc_check.checker.residual import write_residual_map
+from nvc_check.checker.strip import Strip
 from nvc_check.models.symbols import FrameInfo
 
 
 class MapWriter:
-    """Writes the first `limit` frames of each leg and path: OUT/<path>/<leg>/<number>-<name>.png."""
+    """Writes OUT/<path>/<leg>/<number>-<name>.png for the first `limit` frames; see `finish` for the rest."""
 
-    def __init__(self, folder: Path, limit: int) -> None:
+    def __init__(self, folder: Path, limit: int, count: int) -> None:
+        """`count`: frames of the clip."""
         self._folder = folder
         self._limit = limit
+        self._count = count
+        self._strips: dict[tuple[str, str, str], Strip] = {}
 
     def __call__(
         self,
@@ -29,11 +35,20 @@ class MapWriter:
         frame: NDArray[np.float32],
         expected: NDArray[np.float32],
     ) -> None:
-        if number >= self._limit:
+        self._strips.setdefault((path, leg, reference), Strip(self._count)).add(number, frame, expected)
+        if number < self._limit:
+            name = f"{number:04d}-{_plain(Path(info.name).stem)}.png"
+            title = f"{info.name}: {leg} minus {reference}, {path} path"
+            write_residual_map(self._folder / path / _plain(leg) / name, frame, expected, title)
+
+    def finish(self, report: Report) -> None:
+        """For a video codec: OUT/<path>/<leg>/strip.png, and OUT/drift.png."""
+        if report.package.kind != "video":
             return
-        name = f"{number:04d}-{_plain(Path(info.name).stem)}.png"
-        title = f"{info.name}: {leg} minus {reference}, {path} path"
-        write_residual_map(self._folder / path / _plain(leg) / name, frame, expected, title)
+        for (path, leg, reference), strip in self._strips.items():
+            title = f"{leg} minus {reference} over time, {path} path"
+            strip.write(self._folder / path / _plain(leg) / "strip.png", title)
+        write_drift_plot(self._folder / "drift.png", report)
 
 
 def _plain(text: str) -> str:

@@ -7,8 +7,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from nvc_check.models.package import Manifest
+
 SCHEMA = "nvc-check/report/1"
-INTEGER_TENSORS = ("indexes", "means")  # decide the verdict at scope hyperprior
+# what decides the verdict of the integer path
+DECIDING = {"hyperprior": ("indexes", "means"), "decoder": ("indexes", "means", "frame")}
 
 Verdict = Literal["identical", "different", "not compared"]
 Status = Literal["ok", "unavailable", "failed"]
@@ -20,10 +23,15 @@ class _Strict(BaseModel):
 
 class PackageRow(_Strict):
     name: str
+    kind: str
     precision: str
     scope: str
     digest: str
     exact: bool
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> PackageRow:
+        return cls(**{name: getattr(manifest, name) for name in cls.model_fields})
 
 
 class LegRow(_Strict):
@@ -45,8 +53,18 @@ class First(_Strict):
     index: int
 
 
+class FrameRow(_Strict):
+    """One frame of a ResultRow, as checker/difference.py's FrameDifference says."""
+
+    frame: int
+    mismatched: int
+    max_abs: float
+    pixels: int | None
+    psnr: float | None
+
+
 class ResultRow(_Strict):
-    """One tensor of one leg against the reference; None where only digests were compared.
+    """One tensor of one leg against the reference; None (no `by_frame`) where only digests were compared.
 
     `failure` names what a difference means: index flip, latent flip or drift; "" where identical.
     """
@@ -66,6 +84,7 @@ class ResultRow(_Strict):
     psnr_mean: float | None
     psnr_min: float | None
     failure: str
+    by_frame: list[FrameRow]
 
 
 class RateRow(_Strict):
@@ -107,13 +126,13 @@ def failure_of(path: str, tensor: str, different: bool) -> str:
     return "latent flip" if path == "int" and tensor.endswith("means") else "drift"
 
 
-def verdict_of(results: list[ResultRow], path: str) -> Verdict:
-    """Over the tensors that decide: on the integer path indexes and means, on the FP32 path all."""
-    deciding = [
-        row
-        for row in results
-        if row.path == path and row.values and (path == "fp32" or row.tensor.split("/")[-1] in INTEGER_TENSORS)
-    ]
+def decides(row: ResultRow, scope: str) -> bool:
+    """On the integer path the tensors in scope, on the FP32 path all."""
+    return row.path == "fp32" or row.tensor.split("/")[-1] in DECIDING[scope]
+
+
+def verdict_of(results: list[ResultRow], path: str, scope: str) -> Verdict:
+    deciding = [row for row in results if row.path == path and row.values and decides(row, scope)]
     if not deciding:
         return "not compared"
     return "different" if any(row.frames_different for row in deciding) else "identical"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 from typing import cast
 
@@ -26,8 +27,16 @@ GLYPHS = frozenset("±·…")
 STAND_INS = str.maketrans({"−": "-", "–": "-", "—": "-", "×": "x", "→": ">", "“": '"', "”": '"', "’": "'"})
 
 
-def residual_sheet(luma: npt.NDArray[np.float64], gain: float, title: str, facts: list[str]) -> Image.Image:
-    """An RGB picture. `luma`: (H, W) differences in units of 1/255; `facts`: phrases of the caption."""
+def residual_sheet(
+    luma: npt.NDArray[np.float64], gain: float, title: str, facts: list[str], labels: Sequence[str] = ()
+) -> Image.Image:
+    """An RGB picture.
+
+    Args:
+        luma: (H, W) differences in units of 1/255.
+        facts: phrases of the caption.
+        labels: written below the picture, each in the middle of its equal share of the width.
+    """
     frame = _enlarged(Image.fromarray(diverging(luma * gain / 255)))
     width = max(LEAST_WIDTH, frame.width + 2)
     size = min(max(14, width // 48), 30)
@@ -35,11 +44,12 @@ def residual_sheet(luma: npt.NDArray[np.float64], gain: float, title: str, facts
     blocks = [
         _text(title.split(" "), " ", round(1.35 * size), width, INK),
         _framed(frame, width),
+        *([_labels(labels, size, width)] if labels else []),
         _colour_bar(255 / gain, size, width),
         _text(about, "  ·  ", size, width, FAINT),
         _text(facts, "  ·  ", size, width, INK),
     ]
-    gaps = [round(factor * size) for factor in (0.5, 1.2, 0.6, 0.3, 0)]
+    gaps = [round(factor * size) for factor in (0.5, *([0.2] if labels else []), 1.2, 0.6, 0.3, 0)]
     margin = round(1.6 * size)
     height = 2 * margin + sum(block.height for block in blocks) + sum(gaps)
     sheet = Image.new("RGB", (width + 2 * margin, height), PAPER)
@@ -74,6 +84,14 @@ def _framed(picture: Image.Image, width: int) -> Image.Image:
     block.paste(RULE, (left - 1, 0, left + picture.width + 1, picture.height + 2))
     block.paste(picture, (left, 1))
     return block
+
+
+def _labels(labels: Sequence[str], size: int, width: int) -> Image.Image:
+    row = Image.new("RGB", (width, _pitch(size)), PAPER)
+    for at, label in enumerate(labels):
+        line = _line(label, size, FAINT)
+        row.paste(line, (round((at + 0.5) * width / len(labels)) - line.width // 2, 0))
+    return row
 
 
 def _colour_bar(limit: float, size: int, width: int) -> Image.Image:

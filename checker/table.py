@@ -6,7 +6,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from nvc_check.checker.report import LegRow, Report, ResultRow
+from nvc_check.checker.drift_table import drift_tables, flip_table
+from nvc_check.checker.report import LegRow, Report, ResultRow, decides
 
 STYLES = {"ok": "green", "unavailable": "yellow", "failed": "red"}
 COLOURS = {"identical": "bold green", "different": "bold red", "not compared": "bold yellow"}
@@ -25,6 +26,9 @@ def print_report(console: Console, report: Report) -> None:
         rows = [row for row in report.results if row.path == path]
         if rows:
             console.print(_results(path, rows))
+    for table in (*drift_tables(report), flip_table(report)):
+        if table is not None:
+            console.print(table)
     for line in _rate(report):
         console.print(line)
     for path in ("fp32", "int"):
@@ -113,9 +117,7 @@ def _rate(report: Report) -> list[str]:
 
 def _print_verdict(console: Console, report: Report, path: str) -> None:
     verdict = getattr(report.verdict, path)
-    rows = [row for row in report.results if row.path == path]
-    if path == "int" and report.package.scope == "hyperprior":
-        rows = [row for row in rows if row.tensor.split("/")[-1] != "frame"]
+    rows = [row for row in report.results if row.path == path and decides(row, report.package.scope)]
     legs = sorted({row.leg for row in rows})
     line = f"[{COLOURS[verdict]}]{path}: {verdict}[/]"
     if verdict == "not compared":

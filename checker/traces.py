@@ -82,16 +82,9 @@ def record(
                     digests = {n: TensorDigest(sha256=tensor_digest(t), values=t.size) for n, t in decoded.items()}
                     tensors[path].append(digests)
                 progress(frame.name)
-            manifest = package.manifest
             described = {"name": spec.name, **vars(info)}
             trace = Trace(
-                package=PackageRow(
-                    name=manifest.name,
-                    precision=manifest.precision,
-                    scope=manifest.scope,
-                    digest=manifest.digest,
-                    exact=manifest.exact,
-                ),
+                package=PackageRow.of(package.manifest),
                 symbols=symbols.digest,
                 leg=described,
                 tensors=tensors,
@@ -150,7 +143,8 @@ def compare_traces(files: list[Path], *, across_packages: bool = False, strict: 
             )
     names = _distinct([trace.name for trace in traces])
     results = [row for path in ("fp32", "int") for row in _path_results(path, traces, names)]
-    verdict = VerdictRow(fp32=verdict_of(results, "fp32"), int=verdict_of(results, "int"))
+    scope = first.package.scope
+    verdict = VerdictRow(fp32=verdict_of(results, "fp32", scope), int=verdict_of(results, "int", scope))
     legs = [_leg_row(trace, name, path) for trace, name in zip(traces, names, strict=True) for path in trace.tensors]
     return Report(
         package=first.package,
@@ -200,6 +194,7 @@ def _row(path: str, tensor: str, name: str, trace: Trace, reference_name: str, r
         psnr_mean=None,
         psnr_min=None,
         failure=failure_of(path, tensor, different > 0),
+        by_frame=[],
     )
 
 

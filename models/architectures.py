@@ -56,51 +56,60 @@ class Architecture:
     """A topology that this version exports.
 
     Attributes:
-        build: state dict -> torch model with the weights loaded.
+        build: state dict -> torch model with the weights loaded; without one, as initialised at full width.
         pretrained: quality -> torch model; raises what the loader raises.
         default_quality: used when the name has no @QUALITY.
         wrap: (name, architecture, torch model) -> codec.
     """
 
-    build: Callable[[State], Any]
+    build: Callable[..., Any]
     pretrained: Callable[[int], Any]
     default_quality: int
     wrap: Callable[[str, str, Any], Codec]
 
 
-def _relu_small(state: State) -> Any:
+def _relu_small(state: State | None = None) -> Any:
     from nvc_check.models.mean_scale_relu import MeanScaleHyperpriorReLU
 
+    if state is None:
+        return MeanScaleHyperpriorReLU()
     widths = (len(state["g_a.0.weight"]), len(state["g_a.2.weight"]), len(state["g_a.4.weight"]))
     return _loaded(MeanScaleHyperpriorReLU(widths, len(state["g_a.6.weight"]), len(state["h_a.0.weight"])), state)
 
 
-def _scale_hyperprior(state: State) -> Any:
+def _scale_hyperprior(state: State | None = None) -> Any:
     from compressai.models import google
 
-    return _loaded(google.ScaleHyperprior(len(state["g_a.0.weight"]), len(state["g_a.6.weight"])), state)
+    return _loaded(google.ScaleHyperprior(*_widths(state)), state)
 
 
-def _mean_scale_hyperprior(state: State) -> Any:
+def _mean_scale_hyperprior(state: State | None = None) -> Any:
     from compressai.models import google
 
-    return _loaded(google.MeanScaleHyperprior(len(state["g_a.0.weight"]), len(state["g_a.6.weight"])), state)
+    return _loaded(google.MeanScaleHyperprior(*_widths(state)), state)
 
 
-def _ssf_small(state: State) -> Any:
+def _ssf_small(state: State | None = None) -> Any:
     from nvc_check.models.ssf_small import ScaleSpaceFlowSmall
 
-    return _loaded(ScaleSpaceFlowSmall(len(state["img_encoder.0.weight"])), state)
+    return _loaded(ScaleSpaceFlowSmall(len(state["img_encoder.0.weight"]) if state else 64), state)
 
 
-def _ssf2020(state: State) -> Any:
+def _ssf2020(state: State | None = None) -> Any:
     from compressai.models.video.google import ScaleSpaceFlow
 
     return _loaded(ScaleSpaceFlow(), state)
 
 
-def _loaded(net: Any, state: State) -> Any:
-    """`net` with the weights; tables that they lack stay empty: the exporter makes them anew."""
+def _widths(state: State | None) -> tuple[int, int]:
+    """N and M of CompressAI's hyperpriors; its own at the lower qualities where there are no weights."""
+    return (len(state["g_a.0.weight"]), len(state["g_a.6.weight"])) if state else (128, 192)
+
+
+def _loaded(net: Any, state: State | None) -> Any:
+    """`net` with the weights, if any; tables that they lack stay empty: the exporter makes them anew."""
+    if state is None:
+        return net
     tables = {name: value for name, value in net.named_buffers() if name not in state}
     net.load_state_dict({**state, **tables})
     return net

@@ -1,7 +1,7 @@
 """Codecs by name or checkpoint.
 
 A name is spelled NAME or NAME@QUALITY, with CompressAI's quality numbers (lambda for MSE: 1 is 0.0018, 2 0.0035,
-3 0.0067).
+3 0.0067), or NAME@seedN: untrained, initialised from the seed N.
 torch and compressai are imported when a codec is loaded, not with this module.
 """
 
@@ -12,11 +12,12 @@ from typing import Any
 
 from nvc_check.models.architectures import ARCHITECTURES, Codec, architecture_of
 from nvc_check.models.errors import ExportRefusedError, UsageError
+from nvc_check.models.seeded import seeded
 from nvc_check.models.state_file import read_state, reason_of
 
 
 def load_codec(spelled: str) -> Codec:
-    """A codec by NAME, NAME@QUALITY or checkpoint file (.safetensors, .pth, .pth.tar, .pt).
+    """A codec by NAME, NAME@QUALITY, NAME@seedN or checkpoint file (.safetensors, .pth, .pth.tar, .pt).
 
     Raises:
         UsageError: no such name, quality or file, or its weights cannot be fetched or read.
@@ -25,8 +26,11 @@ def load_codec(spelled: str) -> Codec:
     name, _, quality = spelled.partition("@")
     if name in ARCHITECTURES:
         architecture = ARCHITECTURES[name]
+        seed = quality.removeprefix("seed")
+        if quality.startswith("seed") and seed.isdecimal():
+            return _checked(spelled, name, seeded(architecture.build, int(seed)))
         if quality and not quality.isdecimal():
-            raise UsageError(f"{spelled}: quality {quality!r}, expected a number as in {name}@3")
+            raise UsageError(f"{spelled}: quality {quality!r}, expected a number as in {name}@3 or {name}@seed0")
         number = int(quality) if quality else architecture.default_quality
         return _checked(f"{name}@{number}", name, architecture.pretrained(number))
     file = Path(spelled)

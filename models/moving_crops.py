@@ -21,10 +21,12 @@ def moving_crops(pictures: list[Any], count: int, size: int, frames: int, rng: G
 
 def _clip(pictures: list[Any], size: int, frames: int, rng: Generator) -> torch.Tensor:
     """(frames, 3, size, size): a moving background, half of the time with an occluder that moves on its own."""
-    clip = _moving(_patch(pictures, size, rng), size, frames, rng, rng.gamma(1.0, 2.5))
+    # a fixed camera every third time: nothing moves but the occluder
+    clip = _moving(_patch(pictures, size, rng), size, frames, rng, _velocity(rng, moves=rng.random() > 0.3))
     if rng.random() < 0.5:
-        cover = _moving(_patch(pictures, size, rng), size, frames, rng, 0.0)
-        mask = _moving_ellipse(size, frames, rng)
+        velocity = _velocity(rng, moves=True)
+        cover = _moving(_patch(pictures, size, rng), size, frames, rng, velocity)
+        mask = _moving_ellipse(size, frames, rng, velocity)
         clip = mask * cover + (1 - mask) * clip
     if rng.random() < 0.3:
         gain = 1 + rng.normal(0, 0.02) * torch.arange(frames).reshape(-1, 1, 1, 1)
@@ -42,33 +44,37 @@ def _patch(pictures: list[Any], size: int, rng: Generator) -> torch.Tensor:
     return torch.from_numpy(patch.copy()).permute(2, 0, 1)[None].float() / 255
 
 
-def _moving(patch: torch.Tensor, size: int, frames: int, rng: Generator, speed: float) -> torch.Tensor:
-    """(frames, 3, size, size) sampled from the patch; `speed` in pixels a frame, at times with zoom and turn."""
-    direction = rng.uniform(0, 2 * math.pi)
-    turn = rng.normal(0, 0.01) if rng.random() < 0.3 else 0.0
-    zoom = rng.normal(0, 0.01) if rng.random() < 0.3 else 0.0
+def _velocity(rng: Generator, moves: bool) -> tuple[float, float]:
+    """(right, down) in pixels a frame."""
+    speed, direction = rng.gamma(1.0, 2.5) * moves, rng.uniform(0, 2 * math.pi)
+    return speed * math.cos(direction), speed * math.sin(direction)
+
+
+def _moving(patch: torch.Tensor, size: int, frames: int, rng: Generator, velocity: tuple[float, float]) -> torch.Tensor:
+    """(frames, 3, size, size) sampled from the patch, which moves by `velocity`; at times it zooms and turns too."""
+    turn = rng.normal(0, 0.01) if any(velocity) and rng.random() < 0.3 else 0.0
+    zoom = rng.normal(0, 0.01) if any(velocity) and rng.random() < 0.3 else 0.0
     side = patch.shape[-1]
     matrices = []
     for time in np.arange(frames) - (frames - 1) / 2:
         angle, scale = turn * time, size / side * math.exp(zoom * time)
-        shift = 2 * speed * time / side
-        x, y = shift * math.cos(direction), shift * math.sin(direction)
+        x, y = (-2 * component * time / side for component in velocity)  # the sampling grid moves against the picture
         cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
         matrices.append([[cosine, -sine, x], [sine, cosine, y]])
-    grid = functional.affine_grid(torch.tensor(matrices), [frames, 3, size, size], align_corners=False)
+    affine = torch.tensor(matrices, dtype=torch.float32)
+    grid = functional.affine_grid(affine, [frames, 3, size, size], align_corners=False)
     return functional.grid_sample(
         patch.expand(frames, -1, -1, -1), grid, mode="bicubic", padding_mode="reflection", align_corners=False
     )
 
 
-def _moving_ellipse(size: int, frames: int, rng: Generator) -> torch.Tensor:
-    """(frames, 1, size, size) mask with a soft edge of one pixel."""
+def _moving_ellipse(size: int, frames: int, rng: Generator, velocity: tuple[float, float]) -> torch.Tensor:
+    """(frames, 1, size, size) mask with a soft edge of one pixel; moves as `_moving` does."""
     rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     centre, radii = rng.uniform(0, size, 2), rng.uniform(size / 10, size / 3, 2)
-    velocity = rng.normal(0, 3, 2)
     masks = []
-    for time in range(frames):
-        y, x = centre + velocity * time
+    for time in np.arange(frames) - (frames - 1) / 2:
+        y, x = centre + np.array(velocity[::-1]) * time
         distance = torch.sqrt(((rows - y) / radii[0]) ** 2 + ((columns - x) / radii[1]) ** 2)
         masks.append(((1 - distance) * radii.min() + 0.5).clamp(0, 1))
     return torch.stack(masks)[:, None]

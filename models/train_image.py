@@ -46,7 +46,7 @@ def main() -> None:
         batch = crops(pictures, args.batch, args.crop, training.rng)
         bpp, mse = rate_and_distortion(training.model(batch), batch)
         training.descend(args.lmbda * mse + bpp, factor)
-        return float(bpp), float(mse)
+        return float(bpp.detach()), float(mse.detach())
 
     training.run(args.steps, args.checkpoint, args.out, update)
 

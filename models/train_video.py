@@ -1,15 +1,22 @@
 """Trains ssf-small on moving crops of photographs: python -m nvc_check.models.train_video --data DIR.
 
-The first --keyframe-steps steps train the keyframe path alone, which every later frame builds on; then clips of three
-frames train all paths. Restartable, as train_image is.
+Three stages, each a run of its own that begins with the weights of the one before (--start):
+    --stage keyframe   the keyframe path alone, on single crops
+    --stage inter      motion and residual alone, on clips of three frames, behind a fixed keyframe path
+    --stage all        everything on such clips; --keyframe takes the keyframe path from a second file
+Keyframe and inter can run side by side from the same weights. Restartable, as train_image is.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from nvc_check.models.moving_crops import moving_crops
 from nvc_check.models.ssf_small import ScaleSpaceFlowSmall
+from nvc_check.models.state_file import read_state
 from nvc_check.models.train_image import crops, rate_and_distortion
 from nvc_check.models.training import Training, arguments, photographs
 
@@ -17,34 +24,48 @@ FRAMES = 3
 
 
 def main() -> None:
-    parser = arguments(__doc__, steps=60_000)
-    parser.add_argument("--keyframe-steps", type=int, default=10_000)
+    parser = arguments(__doc__, steps=20_000)
+    parser.add_argument("--stage", choices=("keyframe", "inter", "all"), default="all")
+    parser.add_argument("--keyframe", type=Path, help="weights whose keyframe path replaces that of --start")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     training = Training(ScaleSpaceFlowSmall(), args.start, args.seed, args.lr)
+    if args.keyframe is not None:
+        path = {name: value for name, value in read_state(args.keyframe).items() if name.startswith("img_")}
+        torch.nn.Module.load_state_dict(training.model, path, strict=False)
     pictures = photographs(args.data)
 
     def keyframe(factor: float) -> tuple[float, float]:
-        batch = crops(pictures, 2 * args.batch, args.crop, training.rng)
+        batch = crops(pictures, args.batch, args.crop, training.rng)
         x_hat, likelihoods = training.model.forward_keyframe(batch)
-        bpp, mse = rate_and_distortion({"x_hat": x_hat, "likelihoods": likelihoods["keyframe"]}, batch)
-        training.descend(args.lmbda * mse + bpp, factor)
-        return float(bpp), float(mse)
+        return _descend([(batch, x_hat, likelihoods)], factor)
 
-    def clip(factor: float) -> tuple[float, float]:
+    def inter(factor: float) -> tuple[float, float]:
+        first, *rest = moving_crops(pictures, args.batch, args.crop, FRAMES, training.rng)
+        with torch.no_grad():
+            reference, _ = training.model.forward_keyframe(first)
+        coded = []
+        for frame in rest:
+            reference, likelihoods = training.model.forward_inter(frame, reference)
+            coded.append((frame, reference, likelihoods))
+        return _descend(coded, factor)
+
+    def everything(factor: float) -> tuple[float, float]:
         frames = moving_crops(pictures, args.batch, args.crop, FRAMES, training.rng)
         out = training.model(frames)
+        return _descend(list(zip(frames, out["x_hat"], out["likelihoods"], strict=True)), factor)
+
+    def _descend(coded: list[tuple[torch.Tensor, torch.Tensor, Any]], factor: float) -> tuple[float, float]:
+        """One step down the mean cost of (frame, reconstruction, likelihoods)."""
         costs = []
-        for frame, x_hat, likelihoods in zip(frames, out["x_hat"], out["likelihoods"], strict=True):
+        for frame, x_hat, likelihoods in coded:
             flat = {f"{part}.{name}": p for part, pair in likelihoods.items() for name, p in pair.items()}
             costs.append(rate_and_distortion({"x_hat": x_hat, "likelihoods": flat}, frame))
         bpp, mse = (torch.stack(values).mean() for values in zip(*costs, strict=True))
         training.descend(args.lmbda * mse + bpp, factor)
-        return float(bpp), float(mse)
+        return float(bpp.detach()), float(mse.detach())
 
-    def update(factor: float) -> tuple[float, float]:
-        return keyframe(factor) if training.step < args.keyframe_steps else clip(factor)
-
+    update = {"keyframe": keyframe, "inter": inter, "all": everything}[args.stage]
     training.run(args.steps, args.checkpoint, args.out, update)
 
 

@@ -12,6 +12,9 @@ from nvc_check.checker.sample import render_sample, write_sample
 from nvc_check.exporter.export import export_package
 from nvc_check.models.codecs import load_codec
 from nvc_check.models.package import Package
+from nvc_check.models.seeded import seeded
+from nvc_check.models.ssf_small import ScaleSpaceFlowSmall
+from nvc_check.models.video_codec import VideoCodec
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +30,15 @@ def inexact_package(tmp_path_factory: pytest.TempPathFactory) -> Package:
     out = tmp_path_factory.mktemp("inexact") / "package"
     codec = load_codec("mbt2018-mean-relu-small")
     return export_package(codec, calibration_pictures(None), out, allow_inexact=True)
+
+
+@pytest.fixture(scope="session")
+def video_package(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    """Scale-space flow of 16 channels, untrained, its latents spread; read only."""
+    folder = tmp_path_factory.mktemp("video")
+    write_sample(folder / "calibration", 128, 128, 2, seed=3)
+    codec = VideoCodec("seeded", "ssf-small", seeded(lambda: ScaleSpaceFlowSmall(16), 0).eval())
+    return export_package(codec, calibration_pictures(folder / "calibration", codec.multiple), folder / "package")
 
 
 @pytest.fixture(scope="session")

@@ -4,36 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import torch
 
-from nvc_check.checker.calibration import calibration_pictures
 from nvc_check.checker.compare import compare, with_references
 from nvc_check.checker.encode import write_symbols
-from nvc_check.checker.sample import render_sample, write_sample
-from nvc_check.exporter.export import export_package
+from nvc_check.checker.sample import render_sample
 from nvc_check.models.package import Package
+from nvc_check.models.seeded import seeded
 from nvc_check.models.ssf_small import ScaleSpaceFlowSmall
 from nvc_check.models.symbols import Symbols
-from nvc_check.models.video_codec import InterGraph, VideoCodec
+from nvc_check.models.video_codec import InterGraph
 from nvc_check.runtimes.leg import split_providers
-
-
-def seeded(width: int) -> ScaleSpaceFlowSmall:
-    """Untrained, with weights large enough that motion and residual move something."""
-    torch.manual_seed(0)
-    model = ScaleSpaceFlowSmall(width).eval()
-    with torch.no_grad():
-        model.motion_decoder[-1].weight.mul_(300)
-        for encoder in (model.img_encoder, model.motion_encoder, model.res_encoder):
-            encoder[-1].weight.mul_(30)
-    return model
 
 
 @torch.inference_mode()
 def test_the_exported_warp_is_torchs_own() -> None:
     """One 4-D grid sample of all levels, blended, against the 5-D one: less than 1e-4 apart on white noise, peak 1."""
-    model = seeded(16)
+    model = seeded(lambda: ScaleSpaceFlowSmall(16), 0)
     native, exported = InterGraph(model, native=True), InterGraph(model, native=False)
     y = [torch.randint(-20, 21, (1, 16, 8, 12), dtype=torch.int32) for _ in range(2)]
     means = [torch.randn(1, 16, 8, 12) for _ in range(2)]
@@ -43,14 +30,6 @@ def test_the_exported_warp_is_torchs_own() -> None:
     assert motion[:, :2].abs().max() > 0.1
     assert motion[:, 2].std() > 0.05
     assert (native(*inputs) - exported(*inputs)).abs().max() < 1e-4
-
-
-@pytest.fixture(scope="module")
-def video_package(tmp_path_factory: pytest.TempPathFactory) -> Package:
-    folder = tmp_path_factory.mktemp("video")
-    write_sample(folder / "calibration", 128, 128, 2, seed=3)
-    codec = VideoCodec("seeded", "ssf-small", seeded(16))
-    return export_package(codec, calibration_pictures(folder / "calibration", codec.multiple), folder / "package")
 
 
 def test_three_parts_are_exact_on_every_leg_and_frames_drift(video_package: Package, tmp_path: Path) -> None:
@@ -68,3 +47,17 @@ def test_three_parts_are_exact_on_every_leg_and_frames_drift(video_package: Pack
     drift = [row for row in report.results if row.path == "fp32" and row.tensor == "frame"]
     assert len(drift) == 3
     assert all(row.frames == 4 and row.frames_different >= 1 for row in drift)
+
+
+def test_a_frame_depends_on_the_one_before(video_package: Package, tmp_path: Path) -> None:
+    """The drift that is counted is real: at the last frame it is larger than at the keyframe."""
+    frames = ((f"frame {i}", rgb) for i, rgb in enumerate(render_sample(128, 128, 6, seed=2)))
+    write_symbols(video_package, frames, {"source": "sample"}, tmp_path / "symbols")
+    with Symbols(tmp_path / "symbols", video_package.manifest.digest) as symbols:
+        report = compare(video_package, symbols, with_references(split_providers("cpu:opt=off")))
+    (frame,) = [row for row in report.results if row.path == "fp32" and row.tensor == "frame"]
+    assert [row.frame for row in frame.by_frame] == list(range(6))
+    assert sum(row.mismatched for row in frame.by_frame) == frame.mismatched
+    assert frame.by_frame[-1].max_abs > frame.by_frame[0].max_abs
+    assert frame.by_frame[-1].psnr is not None
+    assert frame.psnr_min == min(row.psnr for row in frame.by_frame if row.psnr is not None)
