@@ -1,4 +1,4 @@
-"""ssf-small: scale-space flow with 64 channels throughout.
+"""ssf-small: scale-space flow with 64 channels throughout, and flow in pixels.
 
 Agustsson et al., "Scale-space flow for end-to-end optimized video compression" (CVPR 2020), in CompressAI's topology:
 three hyperpriors (keyframe, motion, residual), 5x5 stride-2 layers, five scales, QReLU scale decoders.
@@ -11,9 +11,18 @@ from typing import Any
 import torch
 from compressai.models.video.google import ScaleSpaceFlow
 
+FLOW_UNIT = 64.0  # pixels
+
 
 class ScaleSpaceFlowSmall(ScaleSpaceFlow):  # type: ignore[misc]
-    """CompressAI's ScaleSpaceFlow with `width` channels in place of 128 and 192."""
+    """CompressAI's ScaleSpaceFlow with `width` channels in place of 128 and 192, and flow in units of 64 pixels.
+
+    CompressAI adds the flow to coordinates normalised to [-1, 1], as grid_sample takes them: there the same latents
+    mean three times the motion in a picture three times as wide, which no convolution can make up for. A motion of so
+    many pixels is the same number here at any size (and at 128 pixels the same as CompressAI's).
+    """
+
+    flow_unit = FLOW_UNIT
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
@@ -37,3 +46,19 @@ class ScaleSpaceFlowSmall(ScaleSpaceFlow):  # type: ignore[misc]
         last = self.motion_decoder[-1]
         last.weight.mul_(0.01)
         last.bias.copy_(torch.tensor([0.0, 0.0, -1.0]))  # scale -1 is the sharpest level
+
+    def forward_prediction(self, x_ref: torch.Tensor, motion_info: torch.Tensor) -> torch.Tensor:
+        """x_ref: (B, 3, H, W) warped by motion_info: (B, 3, H, W), flow right and down in units of 64 pixels, scale."""
+        height, width = x_ref.shape[2:]
+        to_normalised = torch.tensor([2 * FLOW_UNIT / width, 2 * FLOW_UNIT / height]).reshape(1, 2, 1, 1)
+        volume = self.gaussian_volume(x_ref, self.sigma0, self.num_levels)
+        predicted: torch.Tensor = self.warp_volume(volume, motion_info[:, :2] * to_normalised, motion_info[:, 2:])
+        return predicted
+
+    def predicted_inter(self, frame: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, Any, torch.Tensor]:
+        """As CompressAI's forward_inter, and the prediction: (reconstruction, likelihoods, prediction)."""
+        motion_hat, motion = self.motion_hyperprior(self.motion_encoder(torch.cat((frame, reference), dim=1)))
+        predicted = self.forward_prediction(reference, self.motion_decoder(motion_hat))
+        residual_hat, residual = self.res_hyperprior(self.res_encoder(frame - predicted))
+        decoded = predicted + self.res_decoder(torch.cat((residual_hat, motion_hat), dim=1))
+        return decoded, {"motion": motion, "residual": residual}, predicted

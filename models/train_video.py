@@ -21,6 +21,7 @@ from nvc_check.models.train_image import crops, rate_and_distortion
 from nvc_check.models.training import Training, arguments, photographs
 
 FRAMES = 3
+PREDICTION = 0.5  # weight of the prediction's error beside the reconstruction's, in the stage `inter`
 
 
 def main() -> None:
@@ -44,25 +45,29 @@ def main() -> None:
         first, *rest = moving_crops(pictures, args.batch, args.crop, FRAMES, training.rng)
         with torch.no_grad():
             reference, _ = training.model.forward_keyframe(first)
-        coded = []
+        coded, misses = [], []
         for frame in rest:
-            reference, likelihoods = training.model.forward_inter(frame, reference)
+            reference, likelihoods, predicted = training.model.predicted_inter(frame, reference)
             coded.append((frame, reference, likelihoods))
-        return _descend(coded, factor)
+            misses.append(torch.mean((predicted - frame) ** 2) * 255**2)
+        # the residual would learn to do without motion before motion learns to predict
+        return _descend(coded, factor, args.lmbda * PREDICTION * torch.stack(misses).mean())
 
     def everything(factor: float) -> tuple[float, float]:
         frames = moving_crops(pictures, args.batch, args.crop, FRAMES, training.rng)
         out = training.model(frames)
         return _descend(list(zip(frames, out["x_hat"], out["likelihoods"], strict=True)), factor)
 
-    def _descend(coded: list[tuple[torch.Tensor, torch.Tensor, Any]], factor: float) -> tuple[float, float]:
-        """One step down the mean cost of (frame, reconstruction, likelihoods)."""
+    def _descend(
+        coded: list[tuple[torch.Tensor, torch.Tensor, Any]], factor: float, further: torch.Tensor | float = 0.0
+    ) -> tuple[float, float]:
+        """One step down the mean cost of (frame, reconstruction, likelihoods) and a `further` cost."""
         costs = []
         for frame, x_hat, likelihoods in coded:
             flat = {f"{part}.{name}": p for part, pair in likelihoods.items() for name, p in pair.items()}
             costs.append(rate_and_distortion({"x_hat": x_hat, "likelihoods": flat}, frame))
         bpp, mse = (torch.stack(values).mean() for values in zip(*costs, strict=True))
-        training.descend(args.lmbda * mse + bpp, factor)
+        training.descend(args.lmbda * mse + bpp + further, factor)
         return float(bpp.detach()), float(mse.detach())
 
     update = {"keyframe": keyframe, "inter": inter, "all": everything}[args.stage]

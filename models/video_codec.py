@@ -58,6 +58,7 @@ class InterGraph(nn.Module):
         self.levels = model.num_levels + 1
         self._volume = model.gaussian_volume
         self._sigma = model.sigma0
+        self._flow_unit = getattr(model, "flow_unit", None)  # pixels; None: coordinates normalised to [-1, 1]
         self._native = model.forward_prediction if native else None
 
     def forward(
@@ -85,8 +86,11 @@ class InterGraph(nn.Module):
         height, width = reference.shape[2], reference.shape[3]
         rows = (2 * torch.arange(height, dtype=torch.float32) + 1) / height - 1
         columns = (2 * torch.arange(width, dtype=torch.float32) + 1) / width - 1
-        x = flow[:, 0] + columns.reshape(1, 1, -1)
-        y = flow[:, 1] + rows.reshape(1, -1, 1)
+        right, down = flow[:, 0], flow[:, 1]
+        if self._flow_unit is not None:
+            right, down = right * (2 * self._flow_unit) / width, down * (2 * self._flow_unit) / height
+        x = right + columns.reshape(1, 1, -1)
+        y = down + rows.reshape(1, -1, 1)
         stacked = volume.transpose(1, 2).reshape(1, 3 * self.levels, height, width)
         warped = functional.grid_sample(
             stacked, torch.stack((x, y), dim=-1), padding_mode="border", align_corners=False

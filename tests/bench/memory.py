@@ -1,4 +1,4 @@
-"""Peak memory of a comparison over the number of frames: python tests/bench/memory.py [--frames 8 64]."""
+"""Peak memory of encoding and comparing over the number of frames: python tests/bench/memory.py [--frames 8 96]."""
 
 from __future__ import annotations
 
@@ -25,24 +25,27 @@ def peak_mib(arguments: list[str]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, nargs=2, default=[8, 64])
-    parser.add_argument("--size", default="768x512")
+    parser.add_argument("--codec", default="ssf-small")
+    parser.add_argument("--frames", type=int, nargs=2, default=[8, 96])
+    parser.add_argument("--size", default="1920x1024")
+    parser.add_argument("--providers", default="cpu")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         package = f"{folder}/package"
-        subprocess.run([NVC_CHECK, "export", "mbt2018-mean-relu-small", "--out", package], check=True)
-        peaks = []
+        subprocess.run([NVC_CHECK, "export", args.codec, "--out", package], check=True)
+        peaks: dict[str, list[float]] = {"symbols": [], "compare": []}
         for frames in args.frames:
             clip = f"{folder}/{frames}.y4m"
             subprocess.run(
                 [NVC_CHECK, "sample", "--size", args.size, "--frames", str(frames), "--out", clip], check=True
             )
-            symbols = ["symbols", package, "--input", clip, "--out", f"{folder}/{frames}.symbols"]
-            subprocess.run([NVC_CHECK, *symbols], check=True)
-            compare = ["compare", package, "--symbols", f"{folder}/{frames}.symbols", "--providers", "cpu,openvino"]
-            peaks.append(peak_mib(compare))
-            print(f"{frames} frames of {args.size}: largest process {peaks[-1]:.0f} MiB")
-    print(f"ratio {peaks[1] / peaks[0]:.3f}")
+            symbols = f"{folder}/{frames}.symbols"
+            peaks["symbols"].append(peak_mib(["symbols", package, "--input", clip, "--out", symbols]))
+            peaks["compare"].append(peak_mib(["compare", package, "--symbols", symbols, "--providers", args.providers]))
+            last = ", ".join(f"{name} {values[-1]:.0f} MiB" for name, values in peaks.items())
+            print(f"{frames} frames of {args.size}, largest process: {last}", flush=True)
+    for name, (few, many) in peaks.items():
+        print(f"{name}: ratio {many / few:.3f}")
 
 
 if __name__ == "__main__":
