@@ -2,11 +2,12 @@
 
 A node is exact if its mathematically exact result and every partial sum in any order is an integer below 2^24 on its
 grid, so that float32 rounds nothing. Bounds come from the graph alone (types, Clip, saturation), not from calibration.
+Any ONNX file of opset 11 to 23 is read; what has no rule is not exact, and what depends on it neither.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,10 +15,21 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from nvc_check.exporter.abstract import Abstract, of_constant
-from nvc_check.exporter.certificate_convolution import convolution
-from nvc_check.exporter.certificate_rules import RULES, Refused
+from nvc_check.exporter.abstract import Abstract, Shape, of_constant, uniform
+from nvc_check.exporter.certificate_kernels import Topology, kernel, placement_hazards
+from nvc_check.exporter.certificate_refusals import refusal
+from nvc_check.exporter.certificate_rules import RULES
+from nvc_check.exporter.certificate_selection import INTEGERS
+from nvc_check.exporter.certificate_shapes import folded
+from nvc_check.exporter.certificate_targets import EVERY, TARGETS, UNFOLD, WINOGRAD, Hazard, Target
+from nvc_check.exporter.certificate_terms import Call, Outcome, Refused
 from nvc_check.models.grid import FLOAT32_EXACT
+
+OPSETS = range(11, 24)
+INT32 = 1 << 31
+SMALLEST, LARGEST = -126, 2.0**127  # exponents of normal float32: a runtime may flush what is smaller to zero
+MALFORMED = (TypeError, ValueError, IndexError, KeyError, AttributeError, AssertionError, ArithmeticError)
+QUANTIZE = "quantize the input: QuantizeLinear with a power-of-two scale, or integers into the graph"
 
 
 @dataclass(frozen=True)
@@ -25,12 +37,15 @@ class NodeCertificate:
     """Verdict on one node.
 
     Attributes:
-        bound: largest magnitude that a value or partial sum can reach, in steps of its grid.
+        exact: on every runtime that meets `assumptions`.
+        bound: largest magnitude that a value or partial sum can reach, in steps of its grid; 0 where unknown.
         operand_bits: of the inputs of a multiplication, e.g. "8x8", else "".
         rounding: the rounding rule where the node has one, else "".
-        assumptions: on the runtime: A1 sums in float32 or int32, A2 no Winograd, A3 storage at least float32 and
-            multipliers of 8 bits, A4 QuantizeLinear rounds half to even and saturates.
+        assumptions: on the runtime, A1 to A5 of certificate_targets.ASSUMPTIONS.
         reason: why it is not exact, else "".
+        cure: what would make it exact; "" where it is exact, or only follows a node that is not.
+        kernel: how ONNX Runtime's CPU provider runs it, e.g. "integer kernel" or "float carrier".
+        hazards: for which targets it is not exact, with reason and cure; assumptions apart.
     """
 
     name: str
@@ -41,71 +56,247 @@ class NodeCertificate:
     rounding: str
     assumptions: tuple[str, ...]
     reason: str
+    cure: str = ""
+    kernel: str = ""
+    hazards: tuple[Hazard, ...] = ()
+
+    def failures(self, target: Target) -> tuple[Hazard, ...]:
+        """Why the node is not exact on `target`; empty where it is."""
+        found = tuple(hazard for hazard in self.hazards if target.name in hazard.targets)
+        missing = set(self.assumptions) - target.guarantees
+        return (*found, Hazard((target.name,), WINOGRAD, UNFOLD)) if missing else found
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """Of one graph; `exact` if every node is."""
+    """Of one graph.
+
+    Attributes:
+        exact: every node is, on every runtime that meets `assumptions`.
+        targets: name -> whether the graph is exact there, which asks for the target's guarantees and defects too.
+        conditions: on the inputs, e.g. "sizes up to 8192".
+    """
 
     graph: str
     exact: bool
     assumptions: tuple[str, ...]
     nodes: tuple[NodeCertificate, ...]
+    targets: dict[str, bool]
+    conditions: tuple[str, ...] = ()
+
+    def failures(self, target: str) -> Iterable[tuple[NodeCertificate, Hazard]]:
+        """The nodes that are not exact on `target`, each with its first reason."""
+        for node in self.nodes:
+            for hazard in node.failures(TARGETS[target])[:1]:
+                yield node, hazard
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def certify(model: onnx.ModelProto) -> Certificate:
-    """The certificate of `model`; graph inputs have the full range of their integer type."""
-    values: dict[str, Abstract | None] = {
-        item.name: of_constant(numpy_helper.to_array(item)) for item in model.graph.initializer
-    }
-    for graph_input in model.graph.input:
-        values[graph_input.name] = _input(graph_input)
-    readers: dict[str, list[str]] = {}
-    for node in model.graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node.op_type)
-    nodes = tuple(_interpret(node, values, readers) for node in model.graph.node)
+    """The certificate of `model`; integer inputs have the full range of their type, float inputs no grid."""
+    walk = _Walk(model)
+    nodes = tuple(walk.node(node, position) for position, node in enumerate(model.graph.node))
     assumptions = tuple(sorted({a for node in nodes for a in node.assumptions}))
-    return Certificate(model.graph.name, all(node.exact for node in nodes), assumptions, nodes)
+    targets = {name: not any(node.failures(target) for node in nodes) for name, target in TARGETS.items()}
+    exact = all(node.exact for node in nodes)
+    return Certificate(model.graph.name, exact, assumptions, nodes, targets, tuple(sorted(walk.conditions)))
 
 
-def _input(info: onnx.ValueInfoProto) -> Abstract | None:
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
-    if dtype.kind not in "iu":
+class _Walk:
+    """What is known of every tensor on the way through a graph."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.opset = next((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), 0)
+        self.shapes = _shapes(model)
+        self.topology = Topology(model.graph)
+        self.conditions: set[str] = set()
+        self.inputs = {item.name for item in model.graph.input}
+        self.values: dict[str, Abstract | None] = {}
+        for item in model.graph.initializer:
+            self.values[item.name] = _initializer(item)
+        for item in model.graph.sparse_initializer:
+            self.values[item.values.name] = None
+        for graph_input in model.graph.input:
+            self.values[graph_input.name] = self._input(graph_input)
+
+    def _input(self, info: onnx.ValueInfoProto) -> Abstract | None:
+        kind = info.type.tensor_type.elem_type
+        if not kind:
+            return None
+        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind))
+        shape, one = self.shapes.get(info.name), np.ones(1)
+        if str(dtype) in INTEGERS:
+            low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+            return Abstract(0 * one, low * one, high * one, dtype=str(dtype), shape=shape)
+        if str(dtype) == "float32":
+            return Abstract(-149 * one, -np.inf * one, np.inf * one, shape=shape)
         return None
-    limits = np.iinfo(dtype)
-    one = np.ones(1)
-    return Abstract(0 * one, limits.min * one, limits.max * one, dtype=str(dtype))
+
+    def node(self, node: onnx.NodeProto, position: int) -> NodeCertificate:
+        name = node.name or f"{node.op_type}_{position}"
+        try:
+            call, outcome = self._outcome(node)
+            outcome = self._checked(node, call, outcome)
+        except Refused as refusal:
+            return self._refused(node, name, refusal)
+        except MALFORMED as error:
+            form = Refused(f"a form of {node.op_type} without a rule ({error})", "check the file with onnx.checker")
+            return self._refused(node, name, form)
+        self.conditions.update(outcome.conditions)
+        return self._verdict(node, name, call, outcome)
+
+    def _outcome(self, node: onnx.NodeProto) -> tuple[Call, Outcome]:
+        if self.opset not in OPSETS:
+            raise Refused(f"opset {self.opset} is outside {OPSETS[0]} to {OPSETS[-1]}", "convert it to opset 18")
+        if node.domain not in ("", "ai.onnx") or (node.op_type not in RULES):
+            raise refusal(node.op_type, node.domain)
+        for name in node.input:
+            if name and self.values.get(name) is None:
+                self._unknown(name)
+        inputs = tuple(self.values[name] if name else None for name in node.input)
+        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        call = Call(node.op_type, attributes, inputs, tuple(self.shapes.get(name) for name in node.output))
+        for name, value in zip(node.input, inputs, strict=True):
+            if value is not None and value.monotone and node.op_type != "Clip":
+                raise Refused("an input may exceed 2^24 and is not clipped first", "Clip straight behind the Cast")
+            if value is not None and not value.finite and node.op_type not in ("Clip", "QuantizeLinear", "Shape"):
+                what = f"input {name} is float32 and on no grid" if name in self.inputs else f"{name} is not finite"
+                raise Refused(what, QUANTIZE)
+        constants = folded(node, call, self.opset)
+        if constants is not None:
+            return call, Outcome(tuple(constants), kernel="constant")
+        return call, RULES[node.op_type](call)
+
+    def _unknown(self, name: str) -> None:
+        producer = self.topology.producer.get(name)
+        if producer is not None:
+            raise Refused(f"an input is not on a known grid: {name}, of {producer.op_type} {producer.name}")
+        if name in self.inputs:
+            raise Refused(f"input {name} has an element type without exact form", QUANTIZE)
+        raise Refused(f"{name} is of a type or kind without exact form", "dense float32, int32 or int8 constants")
+
+    def _checked(self, node: onnx.NodeProto, call: Call, outcome: Outcome) -> Outcome:
+        """The outcome with shapes, bound and general hazards; Refused where a value leaves its type's exact range."""
+        results, hazards = [], [*outcome.hazards, *self._double_rounding(node, call)]
+        bound = outcome.bound
+        for name, shape, value in zip(node.output, call.shapes, outcome.results, strict=True):
+            settled = _settled(value, shape)
+            if settled.constant is None:
+                bound = max(bound, settled.integers)
+                settled = self._in_range(name, node, settled, bound)
+            results.append(settled)
+        computed = [v for v in (*call.inputs, *results) if v is not None and v.constant is None]
+        if any(v.dtype == "int64" and v.reach.max() >= INT32 for v in computed):
+            hazards.append(_WIDE)
+        hazards.extend(placement_hazards(node.op_type, call.inputs, results))
+        unique = tuple(dict.fromkeys(hazards))
+        return replace(outcome, results=tuple(results), bound=bound if np.isfinite(bound) else 0.0, hazards=unique)
+
+    def _in_range(self, name: str, node: onnx.NodeProto, value: Abstract, bound: float) -> Abstract:
+        if value.dtype == "float32":
+            if (value.exponent < SMALLEST).any() or value.reach.max() >= LARGEST:
+                raise Refused("values beyond 2^127 or below 2^-126", "a grid nearer to 1")
+            if bound >= FLOAT32_EXACT:
+                if node.op_type == "Cast" and self.topology.only_read_by(name, "Clip"):
+                    return replace(value, monotone=True)
+                raise Refused(f"bound {bound:.0f} is not below 2^24 = {FLOAT32_EXACT}", "Clip in front, or limbs")
+        elif value.dtype != "bool":
+            limits = np.iinfo(np.dtype(value.dtype))
+            if value.low.min() < limits.min or value.high.max() > limits.max:
+                raise Refused(f"bound {bound:.0f} overflows {value.dtype}", "Clip in front")
+        return value
+
+    def _double_rounding(self, node: onnx.NodeProto, call: Call) -> list[Hazard]:
+        """ONNX Runtime replaces two QuantizeLinear/DequantizeLinear pairs in a row by one with a range of its own."""
+        if node.op_type != "QuantizeLinear":
+            return []
+        middle = self.topology.made_by(node.input[0], "DequantizeLinear")
+        first = self.topology.made_by(middle.input[0], "QuantizeLinear") if middle is not None else None
+        if first is None or all(self._same(a, b) for a, b in zip(first.input[1:], node.input[1:], strict=False)):
+            return []
+        cure = "Floor or Clip between the pairs, or one QuantizeLinear"
+        reason = "two roundings in a row on different grids: ONNX Runtime makes one of them"
+        return [Hazard(("any", "ort-cpu", "avx2", "cuda", "webgpu"), reason, cure)]
+
+    def _same(self, a: str, b: str) -> bool:
+        x, y = self.values.get(a), self.values.get(b)
+        if x is None or y is None or x.constant is None or y.constant is None:
+            return False
+        return x.dtype == y.dtype and bool(np.array_equal(x.constant, y.constant))
+
+    def _verdict(self, node: onnx.NodeProto, name: str, call: Call, outcome: Outcome) -> NodeCertificate:
+        self.values.update(zip(node.output, outcome.results, strict=True))
+        against = [hazard for hazard in outcome.hazards if "any" in hazard.targets]
+        return NodeCertificate(
+            name=name,
+            op_type=node.op_type,
+            exact=not against,
+            bound=outcome.bound,
+            operand_bits=outcome.operand_bits,
+            rounding=outcome.rounding,
+            assumptions=outcome.assumptions,
+            reason=against[0].reason if against else "",
+            cure=against[0].cure if against else "",
+            kernel=outcome.kernel or kernel(node, True, self.topology, self.values),
+            hazards=outcome.hazards,
+        )
+
+    def _refused(self, node: onnx.NodeProto, name: str, refused: Refused) -> NodeCertificate:
+        self.values.update(dict.fromkeys(node.output))
+        reason = str(refused)
+        return NodeCertificate(
+            name=name,
+            op_type=node.op_type,
+            exact=False,
+            bound=0.0,
+            operand_bits="",
+            rounding="",
+            assumptions=(),
+            reason=reason,
+            cure=refused.cure,
+            kernel=kernel(node, False, self.topology, self.values),
+            hazards=(Hazard(EVERY, reason, refused.cure),),
+        )
 
 
-def _interpret(
-    node: onnx.NodeProto, values: dict[str, Abstract | None], readers: dict[str, list[str]]
-) -> NodeCertificate:
-    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-    inputs = [values[name] for name in node.input if name]
-    verdict = NodeCertificate(node.name, node.op_type, False, 0.0, "", "", (), "")
-    rule: Callable[..., Any] | None = convolution if "Conv" in node.op_type else RULES.get(node.op_type)
+_WIDE = Hazard(("any", "openvino"), "int64 beyond 2^31: OpenVINO computes it in int32", "int32, or a Clip in front")
+
+
+def _initializer(item: onnx.TensorProto) -> Abstract | None:
     try:
-        if rule is None:
-            raise Refused(f"{node.op_type} has no exact form here")
-        if any(value is None for value in inputs):
-            raise Refused("an input is not on a known grid")
-        if node.op_type != "Clip" and any(value and value.monotone for value in inputs):
-            raise Refused("an input may exceed 2^24 and is not clipped first")
-        result, facts = rule(node.op_type, attributes, *inputs)
-    except Refused as refusal:
-        values.update(dict.fromkeys(node.output))
-        return replace(verdict, reason=str(refusal))
-    results = result if isinstance(result, list) else [result]
-    bound = max([facts.pop("bound", 0.0), *(r.integers for r in results)])
-    for name, value in zip(node.output, results, strict=True):
-        values[name] = value
-    if results[0].dtype == "float32" and bound >= FLOAT32_EXACT:
-        behind = {reader for name in node.output for reader in readers.get(name, [])}
-        if node.op_type != "Cast" or behind != {"Clip"}:
-            return replace(verdict, bound=bound, reason=f"bound {bound:.0f} is not below 2^24 = {FLOAT32_EXACT}")
-        values[node.output[0]] = replace(results[0], monotone=True)
-    return replace(verdict, exact=True, bound=bound, **facts)
+        value = of_constant(numpy_helper.to_array(item))
+    except MALFORMED:  # strings, 4-bit types
+        return None
+    return value if value.dtype in (*INTEGERS, "float32") else None
+
+
+def _settled(value: Abstract, shape: Shape) -> Abstract:
+    """With its shape; without channels of its own where the shape does not show that there are as many."""
+    value = replace(value, shape=shape if shape is not None or value.constant is None else value.constant.shape)
+    if len(value.low) > 1 or len(value.high) > 1 or len(value.exponent) > 1:
+        if value.shape is None or len(value.shape) < 2 or value.shape[1] not in (len(value.low), None):
+            return uniform(value)
+        exponent, low, high = np.broadcast_arrays(value.exponent, value.low, value.high)
+        return replace(value, exponent=exponent, low=low, high=high)
+    return value
+
+
+def _shapes(model: onnx.ModelProto) -> dict[str, Shape]:
+    """Sizes that follow from the graph's inputs and constants; what the file claims of other tensors is left out."""
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    del bare.graph.value_info[:]
+    for output in bare.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    try:
+        inferred = onnx.shape_inference.infer_shapes(bare, data_prop=True)
+    except Exception:  # protobuf and ONNX raise classes of their own; then nothing is known
+        inferred = bare
+    found: dict[str, Shape] = {item.name: tuple(item.dims) for item in model.graph.initializer}
+    for info in (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output):
+        tensor = info.type.tensor_type
+        if tensor.HasField("shape"):
+            found[info.name] = tuple(d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim)
+    return found

@@ -1,0 +1,157 @@
+"""The certificate's rules for operators that round, clip, compare or choose among elements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+
+from nvc_check.exporter.abstract import Abstract, Float64, bounded, union
+from nvc_check.exporter.certificate_arithmetic import union_of_channels, wide_integers
+from nvc_check.exporter.certificate_terms import NUMBERS, Call, Outcome, Refused, Rule, aligned, one, require_type
+from nvc_check.models.grid import FLOAT32_EXACT
+
+INTEGERS = ("bool", "int8", "uint8", "int16", "uint16", "int32", "int64")
+
+
+def _cast(call: Call) -> Outcome:
+    x, target = call.input(0), np.dtype(onnx.helper.tensor_dtype_to_np_dtype(call.attributes["to"]))
+    same = replace(x, dtype=str(target), constant=None, stored=None)
+    if target.kind == "b":
+        return one(bounded(0, 1, "bool"))
+    if str(target) == "float32":
+        # above 2^24 it rounds, monotonically: the walk decides by what reads it
+        return one(same, kernel="" if x.dtype == "float32" else "conversion")
+    if str(target) not in INTEGERS:
+        raise Refused(f"{target} holds other values than float32 or int32", "float32 or int32 throughout")
+    limits = np.iinfo(target)
+    if (x.exponent < 0).any():
+        raise Refused(
+            "values with a fraction become integers", "Floor in front of the Cast: one rule for ties and signs"
+        )
+    if x.low.min() < limits.min or x.high.max() > limits.max:
+        raise Refused(
+            f"values from {x.low.min():.0f} to {x.high.max():.0f} do not fit {target}", "Clip in front of the Cast"
+        )
+    return one(replace(same, codes=None, linear=None), kernel="conversion")
+
+
+def _clip(call: Call) -> Outcome:
+    """ONNX: min(max(x, low), high). int32 rounded by its Cast to float32 is right again within exact limits."""
+    x, low, high = call.input(0), call.optional(1), call.optional(2)
+    require_type(x, *NUMBERS)
+    low = None if low is None or (low.constant is not None and np.isneginf(low.constant).all()) else low
+    high = None if high is None or (high.constant is not None and np.isposinf(high.constant).all()) else high
+    limits = [v for v in (low, high) if v is not None]
+    if low is not None and high is not None and low.high.max() > high.low.min():
+        raise Refused("the lower limit may lie above the upper one", "limits in order")
+    if not all(v.finite for v in limits):
+        raise Refused("a limit is not a finite number", "finite limits")
+    exponent = np.min([np.broadcast_to(v.exponent.min(), x.exponent.shape) for v in (x, *limits)], axis=0)
+    exponent = np.minimum(exponent, x.exponent)
+    lows, highs = x.low, x.high
+    if low is not None:
+        lows, highs = np.maximum(lows, low.low.min()), np.maximum(highs, low.high.max())
+    if high is not None:
+        lows, highs = np.minimum(lows, high.low.min()), np.minimum(highs, high.high.max())
+    return one(Abstract(exponent, lows, highs, dtype=x.dtype), hazards=wide_integers(call, x))
+
+
+def _extreme(call: Call) -> Outcome:
+    values = aligned(call, *(call.input(i) for i in range(len(call.inputs))))
+    require_type(values[0], *NUMBERS)
+    choose = np.maximum if call.op_type == "Max" else np.minimum
+    low, high, exponent = values[0].low, values[0].high, values[0].exponent
+    for value in values[1:]:
+        low, high = choose(low, value.low), choose(high, value.high)
+        exponent = np.minimum(exponent, value.exponent)
+    return one(Abstract(exponent, low, high, dtype=values[0].dtype))
+
+
+def _relu(call: Call) -> Outcome:
+    x = call.input(0)
+    require_type(x, *NUMBERS)
+    result = Abstract(x.exponent, np.maximum(x.low, 0), np.maximum(x.high, 0), dtype=x.dtype)
+    return one(result, hazards=wide_integers(call, x))
+
+
+def _leaky_relu(call: Call) -> Outcome:
+    x, slope = call.input(0), float(np.float32(call.get("alpha", 0.01)))
+    require_type(x, "float32")
+    mantissa, power = np.frexp(slope)
+    if not 0 <= slope <= 1 or (slope > 0 and mantissa != 0.5):
+        raise Refused(
+            f"slope {slope:g} is not a power of two: the product rounds",
+            "a slope of 2^-k, or Relu(x) - Relu(-x) * slope with the slope on a grid and a rounding of its own",
+        )
+    exponent = np.minimum(x.exponent, x.exponent + power - 1) if slope else x.exponent
+    low, high = (np.where(v < 0, v * slope, v) for v in (x.low, x.high))
+    return one(Abstract(exponent, low, high))
+
+
+def _rounded(op_type: str, values: Float64) -> Float64:
+    return np.floor(values) if op_type == "Floor" else np.ceil(values) if op_type == "Ceil" else np.rint(values)
+
+
+def _whole(call: Call) -> Outcome:
+    x = call.input(0)
+    require_type(x, "float32")
+    low, high = (_rounded(call.op_type, v) for v in (x.low, x.high))
+    result = Abstract(np.maximum(x.exponent, 0), low, high)
+    return one(result, rounding="half to even" if call.op_type == "Round" else call.op_type.lower())
+
+
+def _compare(call: Call) -> Outcome:
+    for position in (0, 1):
+        require_type(call.input(position), *NUMBERS, "bool")
+    return one(bounded(0, 1, "bool"))
+
+
+def _logic(call: Call) -> Outcome:
+    for position in range(len(call.inputs)):
+        require_type(call.input(position), "bool")
+    return one(bounded(0, 1, "bool"))
+
+
+def _where(call: Call) -> Outcome:
+    require_type(call.input(0), "bool")
+    values = aligned(call, call.input(1), call.input(2))
+    require_type(values[0], *NUMBERS, "bool")
+    return one(union(list(values)))
+
+
+def _reduce_extreme(call: Call) -> Outcome:
+    x = call.input(0)
+    require_type(x, *NUMBERS)
+    from nvc_check.exporter.certificate_shapes import reduced
+
+    _, kept, _ = reduced(call, x)
+    x = x if kept else union_of_channels(x)
+    hazards = wide_integers(call, x) if x.integers >= FLOAT32_EXACT else ()
+    return one(Abstract(x.exponent, x.low, x.high, dtype=x.dtype), hazards=hazards)
+
+
+SELECTION: dict[str, Rule] = {
+    "And": _logic,
+    "Cast": _cast,
+    "Ceil": _whole,
+    "Clip": _clip,
+    "Equal": _compare,
+    "Floor": _whole,
+    "Greater": _compare,
+    "GreaterOrEqual": _compare,
+    "LeakyRelu": _leaky_relu,
+    "Less": _compare,
+    "LessOrEqual": _compare,
+    "Max": _extreme,
+    "Min": _extreme,
+    "Not": _logic,
+    "Or": _logic,
+    "ReduceMax": _reduce_extreme,
+    "ReduceMin": _reduce_extreme,
+    "Relu": _relu,
+    "Round": _whole,
+    "Where": _where,
+    "Xor": _logic,
+}
