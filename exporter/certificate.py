@@ -18,6 +18,7 @@ from onnx import numpy_helper
 from nvc_check.exporter.abstract import Abstract, Shape, of_constant, uniform
 from nvc_check.exporter.certificate_kernels import Topology, kernel, placement_hazards
 from nvc_check.exporter.certificate_refusals import refusal
+from nvc_check.exporter.certificate_rewrites import rewrite_hazards
 from nvc_check.exporter.certificate_rules import RULES
 from nvc_check.exporter.certificate_selection import INTEGERS
 from nvc_check.exporter.certificate_shapes import folded
@@ -179,7 +180,7 @@ class _Walk:
 
     def _checked(self, node: onnx.NodeProto, call: Call, outcome: Outcome) -> Outcome:
         """The outcome with shapes, bound and general hazards; Refused where a value leaves its type's exact range."""
-        results, hazards = [], [*outcome.hazards, *self._double_rounding(node, call)]
+        results, hazards = [], [*outcome.hazards, *rewrite_hazards(node, call, self.topology, self.values)]
         bound = outcome.bound
         for name, shape, value in zip(node.output, call.shapes, outcome.results, strict=True):
             settled = _settled(value, shape)
@@ -207,24 +208,6 @@ class _Walk:
             if value.low.min() < limits.min or value.high.max() > limits.max:
                 raise Refused(f"bound {bound:.0f} overflows {value.dtype}", "Clip in front")
         return value
-
-    def _double_rounding(self, node: onnx.NodeProto, call: Call) -> list[Hazard]:
-        """ONNX Runtime replaces two QuantizeLinear/DequantizeLinear pairs in a row by one with a range of its own."""
-        if node.op_type != "QuantizeLinear":
-            return []
-        middle = self.topology.made_by(node.input[0], "DequantizeLinear")
-        first = self.topology.made_by(middle.input[0], "QuantizeLinear") if middle is not None else None
-        if first is None or all(self._same(a, b) for a, b in zip(first.input[1:], node.input[1:], strict=False)):
-            return []
-        cure = "Floor or Clip between the pairs, or one QuantizeLinear"
-        reason = "two roundings in a row on different grids: ONNX Runtime makes one of them"
-        return [Hazard(("any", "ort-cpu", "avx2", "cuda", "webgpu"), reason, cure)]
-
-    def _same(self, a: str, b: str) -> bool:
-        x, y = self.values.get(a), self.values.get(b)
-        if x is None or y is None or x.constant is None or y.constant is None:
-            return False
-        return x.dtype == y.dtype and bool(np.array_equal(x.constant, y.constant))
 
     def _verdict(self, node: onnx.NodeProto, name: str, call: Call, outcome: Outcome) -> NodeCertificate:
         self.values.update(zip(node.output, outcome.results, strict=True))

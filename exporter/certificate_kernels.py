@@ -25,6 +25,11 @@ NO_WEBGPU: Final = frozenset(
     | {"QuantizeLinear", "Round"}
 )
 NO_WEBGPU_INTEGERS: Final = {"Clip", "DepthToSpace", "Relu"}
+EXCHANGED: Final = frozenset(
+    {"DepthToSpace", "Flatten", "Identity", "MaxPool", "Pad", "Relu", "Reshape", "Slice", "Split", "Squeeze"}
+    | {"Transpose", "Unsqueeze"}
+)
+EXCHANGED_STEPS = 16
 PLACED = "WebGPU leaves it to the CPU: "
 
 
@@ -52,6 +57,20 @@ class Topology:
     def only_read_by(self, name: str, op_type: str) -> bool:
         readers = {node.op_type for node in self.readers.get(name, [])}
         return readers == {op_type} and name not in self.outputs | self.captured
+
+    def source(self, name: str) -> str:
+        """The tensor that `name` is but for a few operators that a runtime may exchange with what follows."""
+        for _ in range(EXCHANGED_STEPS):
+            node = self.producer.get(name)
+            if node is None or node.op_type not in EXCHANGED:
+                return name
+            name = node.input[0]
+        return name
+
+    def origin(self, name: str) -> str:
+        """The operator that makes source(name); "" for inputs and constants."""
+        node = self.producer.get(self.source(name))
+        return node.op_type if node is not None else ""
 
     def made_by(self, name: str, op_type: str) -> onnx.NodeProto | None:
         node = self.producer.get(name)

@@ -31,7 +31,7 @@ def pair_hazards(weight: Abstract, x: Abstract, axis: int) -> tuple[Hazard, ...]
         return ()
     return (
         Hazard(
-            ("any", "avx2"),
+            ("any", "avx2", "openvino"),
             f"output channel {int(pairs.argmax())}: the two largest int8 weights sum to {pairs.max()},"
             f" more than {PAIR}",
             "store them as uint8 with zero point 128, or 7-bit weights, or activations below 128",

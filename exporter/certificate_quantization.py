@@ -77,6 +77,9 @@ def _quantize(call: Call) -> Outcome:
         if steps >= FLOAT32_EXACT:
             reason = f"input minus lowest value reaches {steps:.0f} steps, not below 2^24"
             hazards.append(Hazard(("any", "openvino"), reason, "uint8 with zero point 0, or a coarser input grid"))
+    if ((shift - limits.min) % 2).any():
+        reason = f"zero point {shift.max():.0f}: OpenVINO counts from the lowest value, so ties go to odd integers"
+        hazards.append(Hazard(("any", "openvino"), reason, "an even zero point, as 0 or 128"))
     if dtype not in SMALL:
         reason = "a 16-bit QuantizeLinear/DequantizeLinear pair is dropped by OpenVINO: no rounding, no saturation"
         hazards.append(Hazard(("any", "openvino"), reason, "two 8-bit limbs, or Floor and Clip in float32"))

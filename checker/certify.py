@@ -1,0 +1,157 @@
+"""The certificates of a package or of any ONNX file, computed anew, for one target.
+
+JSON (`nvc-check/certificate/1`):
+    schema, source, target
+    exact       whether the source is exact for the target; of a package: each graph in at least one flavour
+    stored      of a package: "agrees" or "differs", the certificate.json inside against the one computed; else null
+    assumptions name -> text, of those that a graph needs (design: A1 to A5)
+    graphs      file -> graph, exact (under its assumptions), assumptions, conditions (on inputs and sizes),
+                targets (name -> exact there), nodes [{name, op_type, exact, bound (steps of the grid), operand_bits,
+                rounding, assumptions, reason, cure, kernel, hazards [{targets, reason, cure}]}]
+
+Exit codes: 3 where the stored certificate differs, else 4 where something is not exact, else 0.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from nvc_check.exporter.certificate import Certificate
+from nvc_check.exporter.certificate import certify as certify_model
+from nvc_check.exporter.certificate_targets import ASSUMPTIONS, TARGETS
+from nvc_check.models.digest import canonical_json
+from nvc_check.models.errors import BadArtifactError, ExportRefusedError, UsageError
+from nvc_check.models.package import Package
+
+SCHEMA = "nvc-check/certificate/1"
+STORED = "certificate.json"
+
+
+@dataclass(frozen=True)
+class Certified:
+    """What was computed.
+
+    Attributes:
+        certificates: file name -> its certificate; of a package relative to it, in the order of their names.
+        differences: where the stored certificate says something else, one line each; None where none is stored.
+    """
+
+    source: str
+    target: str
+    certificates: dict[str, Certificate]
+    differences: tuple[str, ...] | None = None
+
+    @property
+    def flavours(self) -> dict[str, list[str]]:
+        """Graph -> its files: the flavours of a package are alternatives, of which a leg runs one."""
+        groups: dict[str, list[str]] = {}
+        for file in self.certificates:
+            groups.setdefault(file if self.differences is None else file.split(".")[0], []).append(file)
+        return groups
+
+    def serving(self, graph: str, target: str) -> list[str]:
+        return [file for file in self.flavours[graph] if self.certificates[file].targets[target]]
+
+    def exact_for(self, target: str) -> bool:
+        """Every graph under its assumptions, and each in a flavour whose assumptions `target` keeps."""
+        sound = self.differences is None or all(certificate.exact for certificate in self.certificates.values())
+        return sound and all(self.serving(graph, target) for graph in self.flavours)
+
+    @property
+    def exit_code(self) -> int:
+        if self.differences:
+            return BadArtifactError.exit_code
+        return 0 if self.exact_for(self.target) else ExportRefusedError.exit_code
+
+    def to_json(self) -> str:
+        needed = {name for certificate in self.certificates.values() for name in certificate.assumptions}
+        document = {
+            "schema": SCHEMA,
+            "source": self.source,
+            "target": self.target,
+            "exact": self.exact_for(self.target),
+            "stored": None if self.differences is None else "differs" if self.differences else "agrees",
+            "assumptions": {name: ASSUMPTIONS[name] for name in sorted(needed)},
+            "graphs": {file: certificate.to_json() for file, certificate in self.certificates.items()},
+        }
+        return canonical_json(document)
+
+
+def certify(source: Path, target: str = "any") -> Certified:
+    """Of a package (folder) or an ONNX file.
+
+    Raises:
+        UsageError: no such source, or an unknown target.
+        BadArtifactError: a package whose files are not as its manifest says, or a file that is no ONNX model.
+    """
+    if target not in TARGETS:
+        raise UsageError(f"--target {target}: expected one of {', '.join(TARGETS)}")
+    if source.is_dir():
+        return certify_package(Package.open(source), target)
+    if not source.is_file():
+        raise UsageError(f"{source}: not found; expected a package of `nvc-check export` or an ONNX file")
+    return Certified(str(source), target, {source.name: certify_model(_read(source))})
+
+
+def certify_package(package: Package, target: str = "any") -> Certified:
+    """Every integer graph again, and what certificate.json says differently: it is not trusted.
+
+    Raises:
+        BadArtifactError: a graph or certificate.json cannot be read.
+    """
+    files = sorted(name for name in package.manifest.files if name.startswith("int/") and name.endswith(".onnx"))
+    certificates = {name: certify_model(_read(package.root / name)) for name in files}
+    return Certified(str(package.root), target, certificates, _differences(package, certificates))
+
+
+def _read(file: Path) -> onnx.ModelProto:
+    try:
+        model = onnx.load(file)
+    except Exception as error:  # protobuf raises a class of its own
+        raise BadArtifactError(f"{file}: not a whole ONNX model ({error}); export it again") from error
+    if not model.graph.node and not model.graph.output:
+        raise BadArtifactError(f"{file}: an ONNX model without a graph; export it again")
+    return model
+
+
+def _differences(package: Package, certificates: dict[str, Certificate]) -> tuple[str, ...]:
+    file = package.root / STORED
+    try:
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        found = {name: dict(entry) for name, entry in stored.items()}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise BadArtifactError(f"{file}: not a certificate ({error}); export the package again") from error
+    lines = [f"{name}: certified in {STORED}, not in the package" for name in sorted(set(found) - set(certificates))]
+    for name, certificate in certificates.items():
+        if name not in found:
+            lines.append(f"{name}: not in {STORED}")
+        else:
+            lines.extend(f"{name}: {line}" for line in _changed(found[name], json.loads(_canonical(certificate))))
+    return tuple(lines)
+
+
+def _canonical(certificate: Certificate) -> str:
+    return canonical_json(certificate.to_json())
+
+
+def _changed(stored: dict[str, Any], computed: dict[str, Any]) -> list[str]:
+    """One line per entry that differs, for the nodes one per node."""
+    lines = [
+        f"{key} is {stored.get(key)!r}, computed {computed.get(key)!r}"
+        for key in sorted(stored.keys() | computed.keys())
+        if key != "nodes" and stored.get(key) != computed.get(key)
+    ]
+    before, after = stored.get("nodes"), computed["nodes"]
+    if not isinstance(before, list) or len(before) != len(after):
+        return [*lines, f"the stored certificate has other nodes than the graph, which has {len(after)}"]
+    for old, new in zip(before, after, strict=True):
+        if old != new:
+            keys = [key for key in new if not isinstance(old, dict) or old.get(key) != new[key]] or ["entries"]
+            found = old.get(keys[0]) if isinstance(old, dict) else old
+            lines.append(f"node {new['name']}: {keys[0]} is {found!r}, computed {new.get(keys[0])!r}")
+    return lines

@@ -1,0 +1,83 @@
+"""Known rewrites of neighbouring nodes that change what they compute, against A5; found by tests/property/fuzz.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import onnx
+
+from nvc_check.exporter.abstract import Abstract
+from nvc_check.exporter.certificate_kernels import EXCHANGED, EXCHANGED_STEPS, Topology
+from nvc_check.exporter.certificate_targets import Hazard
+from nvc_check.exporter.certificate_terms import Call
+
+Values = Mapping[str, Abstract | None]
+ONNXRUNTIME: Final = ("any", "ort-cpu", "avx2", "cuda", "webgpu")
+OPENVINO: Final = ("any", "openvino")
+
+
+def rewrite_hazards(node: onnx.NodeProto, call: Call, topology: Topology, values: Values) -> list[Hazard]:
+    """What some runtime would make of `node` and its neighbours."""
+    if node.op_type == "Clip":
+        return _clipped_off_grid(node, call, topology)
+    if node.op_type == "QuantizeLinear":
+        return _double_rounding(node, topology, values)
+    if node.op_type in ("Conv", "ConvTranspose", "Gemm"):
+        return _float_weights_quantized(node, call, topology)
+    return []
+
+
+def _clipped_off_grid(node: onnx.NodeProto, call: Call, topology: Topology) -> list[Hazard]:
+    """OpenVINO 2026.4 takes a Clip into the FakeQuantize before it, and rounds on a grid of the Clip's limits."""
+    if topology.origin(node.input[0]) != "DequantizeLinear":
+        return []
+    finest = min((v.exponent.min() for v in call.inputs[1:] if v is not None), default=np.inf)
+    if finest >= call.input(0).exponent.max():
+        return []
+    cure = "limits that are multiples of the scale, or the Clip in front of QuantizeLinear"
+    return [
+        Hazard(OPENVINO, "limits off the grid of the dequantized input: OpenVINO rounds on another grid then", cure)
+    ]
+
+
+def _double_rounding(node: onnx.NodeProto, topology: Topology, values: Values) -> list[Hazard]:
+    """ONNX Runtime's DoubleQDQPairsRemover makes one pair of two in a row, with a range of its own."""
+    middle = topology.producer.get(topology.source(node.input[0]))
+    if middle is None or middle.op_type != "DequantizeLinear":
+        return []
+    first = topology.producer.get(topology.source(middle.input[0]))
+    if first is None or first.op_type != "QuantizeLinear":
+        return []
+    if all(_same(values.get(a), values.get(b)) for a, b in zip(first.input[1:], node.input[1:], strict=False)):
+        return []
+    cure = "one QuantizeLinear, or a Clip or Floor that matters between the pairs"
+    return [Hazard(ONNXRUNTIME, "two roundings in a row on different grids: ONNX Runtime makes one of them", cure)]
+
+
+def _same(x: Abstract | None, y: Abstract | None) -> bool:
+    if x is None or y is None or x.constant is None or y.constant is None:
+        return False
+    return x.dtype == y.dtype and bool(np.array_equal(x.constant, y.constant))
+
+
+def _float_weights_quantized(node: onnx.NodeProto, call: Call, topology: Topology) -> list[Hazard]:
+    """ONNX Runtime's WeightBiasQuantization makes int8 of float weights between DequantizeLinear and QuantizeLinear."""
+    if call.input(1).stored is not None or topology.origin(node.input[0]) != "DequantizeLinear":
+        return []
+    if not _quantized_behind(node.output[0], topology):
+        return []
+    cure = "weights behind a DequantizeLinear; Conv and DepthToSpace in place of a ConvTranspose"
+    return [Hazard(ONNXRUNTIME, "float weights between quantized tensors: ONNX Runtime rounds them to int8", cure)]
+
+
+def _quantized_behind(name: str, topology: Topology) -> bool:
+    names = [name]
+    for _ in range(EXCHANGED_STEPS):
+        readers = [node for tensor in names for node in topology.readers.get(tensor, [])]
+        if any(node.op_type == "QuantizeLinear" for node in readers):
+            return True
+        passed = [node for node in readers if node.op_type in EXCHANGED | {"Clip"}]
+        names = [out for node in passed for out in node.output][:EXCHANGED_STEPS]
+    return False
