@@ -134,6 +134,33 @@ def compare(
 
 
 @app.command()
+def certify(
+    source: Annotated[Path, typer.Argument(help="Package of `export`, or any ONNX file.", metavar="PKG|MODEL.onnx")],
+    target: Annotated[str, typer.Option(help="any, ort-cpu, avx2, cuda, webgpu or openvino.")] = "any",
+    json: Annotated[
+        str | None, typer.Option("--json", help="Write the certificates here; - for standard output alone.")
+    ] = None,
+) -> None:
+    """Proves graphs exact without running them, or says which nodes are not, why, and what would cure them."""
+    from nvc_check.checker.certify import certify as certify_source
+    from nvc_check.checker.certify_table import print_certified
+    from nvc_check.models.atomic import whole_file
+
+    if json is not None and json != "-":
+        check_place(Path(json))
+    with status(f"certifying {shown_path(source)}"):
+        certified = certify_source(source, target)
+    if json == "-":
+        sys.stdout.write(certified.to_json())
+    else:
+        print_certified(output_console(), certified)
+        if json is not None:
+            with whole_file(Path(json)) as part:
+                part.write_text(certified.to_json(), encoding="utf-8")
+    raise typer.Exit(certified.exit_code)
+
+
+@app.command()
 def sample(
     out: OutOption,
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels.")] = SAMPLE_SIZE,
