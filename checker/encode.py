@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from nvc_check.models.atomic import whole_file
 from nvc_check.models.codecs import load_codec
-from nvc_check.models.package import Package, graph_name
+from nvc_check.models.package import FRAME_PEAK, Package, graph_name
 from nvc_check.models.symbols import FrameInfo, SymbolsWriter
 from nvc_check.models.tables import indexes_from_scales
-from nvc_check.runtimes.oracle import ExactGraph
+from nvc_check.runtimes.decoding import Decoder
+from nvc_check.runtimes.oracle import ExactGraph, Oracle
 
 Float32 = NDArray[np.float32]
 Int32 = NDArray[np.int32]
@@ -32,7 +33,12 @@ class Coded:
 
 
 class Encoder:
-    """Analysis in torch FP32; the integer path's parameters come from the oracle. Frames are given in order."""
+    """Analysis in torch FP32; what the integer path decodes comes from the oracle. Frames are given in order.
+
+    At scope decoder the oracle makes the integer path's frames too, and they are the next frame's reference. The
+    prediction that a residual is taken from stays torch's, with that reference: what it differs from the integer
+    prediction is small beside the quantization, and the residual's own error is not fed back.
+    """
 
     def __init__(self, package: Package) -> None:
         manifest = package.manifest
@@ -44,6 +50,7 @@ class Encoder:
             part: ExactGraph.read(package.graph("int", graph_name(part, "entropy")), assert_exact=manifest.exact)
             for part in manifest.parts
         }
+        self._decoder = Decoder(Oracle("qdq", manifest.exact), package, "int") if manifest.scope == "decoder" else None
         self._references: dict[str, torch.Tensor] = {}
 
     def encode(self, frame: Float32) -> dict[str, Coded]:
@@ -65,12 +72,17 @@ class Encoder:
                 z = np.clip(z, self._parts[part].z_min, self._parts[part].z_max)
             indexes, means = self._parameters(path, part, z)
             y_symbols = np.rint(y.numpy() - means).astype(np.int32)
+            if path == "int":
+                y_symbols = np.clip(y_symbols, self._parts[part].y_min, self._parts[part].y_max)
             symbols[f"{part}.y"], symbols[f"{part}.z"] = y_symbols, z
             tables = self._tables[part]
             bits += tables.y_bits(y_symbols, indexes) + tables.z_bits(z)
             return torch.from_numpy(y_symbols.astype(np.float32) + means)
 
         decoded = self._codec.encode(frame, self._references.get(path), code)
+        if path == "int" and self._decoder is not None:
+            picture = self._decoder.decode(symbols)["frame"]
+            decoded = torch.from_numpy(picture.astype(np.float32) / np.float32(FRAME_PEAK))
         if self._is_video:
             self._references[path] = decoded
         return Coded(symbols, bits, decoded.numpy())

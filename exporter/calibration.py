@@ -1,8 +1,9 @@
-"""The hyper-latents that calibration pictures give, for every part of a codec."""
+"""The latents and hyper-latents that calibration pictures give, for every part of a codec."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,8 +15,21 @@ from nvc_check.models.errors import UsageError
 SHIFT = 4  # pixels between the two frames that a single picture makes for a video codec
 
 
-def calibration_symbols(codec: Codec, pictures: Iterable[NDArray[np.float32]]) -> dict[str, list[NDArray[np.int64]]]:
-    """part -> symbols z, (1, N, h, w) int64 each, of coding every picture with the FP32 codec.
+@dataclass(frozen=True)
+class Calibration:
+    """Of coding every picture with the FP32 codec, per part.
+
+    Attributes:
+        symbols: z, (1, N, h, w) int64 each.
+        latents: y_hat, (1, M, H, W) float64 each.
+    """
+
+    symbols: dict[str, list[NDArray[np.int64]]]
+    latents: dict[str, list[NDArray[np.float64]]]
+
+
+def calibrate(codec: Codec, pictures: Iterable[NDArray[np.float32]]) -> Calibration:
+    """Codes `pictures`.
 
     Args:
         pictures: (1, 3, H, W) float32 in [0, 1], sides multiples of `codec.multiple`. A video codec codes each as a
@@ -24,23 +38,23 @@ def calibration_symbols(codec: Codec, pictures: Iterable[NDArray[np.float32]]) -
     Raises:
         UsageError: no pictures.
     """
-    found: dict[str, list[NDArray[np.int64]]] = {part: [] for part in codec.hyperpriors}
+    found = Calibration({part: [] for part in codec.hyperpriors}, {part: [] for part in codec.hyperpriors})
 
     def code(part: str, y: torch.Tensor) -> torch.Tensor:
         hyperprior = codec.hyperpriors[part]
         symbols = hyperprior.z_symbols(y)
-        found[part].append(symbols.astype(np.int64))
+        found.symbols[part].append(symbols.astype(np.int64))
         means = hyperprior.entropy_parameters(symbols)[1]
-        if means is None:
-            return torch.round(y)
-        known = torch.from_numpy(means)
-        return torch.round(y - known) + known
+        known = torch.zeros_like(y) if means is None else torch.from_numpy(means)
+        y_hat = torch.round(y - known) + known
+        found.latents[part].append(y_hat.numpy().astype(np.float64))
+        return y_hat
 
     for picture in pictures:
         frame = torch.from_numpy(picture)
         reference = codec.encode(frame, None, code)
         if codec.kind == "video":
             codec.encode(torch.roll(frame, (SHIFT, -SHIFT), dims=(2, 3)), reference, code)
-    if not next(iter(found.values())):
+    if not next(iter(found.symbols.values())):
         raise UsageError("calibration: no pictures, expected at least one; name a folder or clip that has some")
     return found

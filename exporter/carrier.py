@@ -5,6 +5,7 @@ WebGPU has neither Round nor QuantizeLinear: rounding half to even is Floor(c) +
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 
 from nvc_check.exporter.graph_writer import GraphWriter
@@ -16,6 +17,12 @@ from nvc_check.exporter.unfold import unfolded
 class Carrier:
     def symbols(self, graph: GraphWriter, z: ir.Value) -> ir.Value:
         return z
+
+    def limbs(self, graph: GraphWriter, x: ir.Value, finer: float, name: str) -> ir.Value:
+        coarse = _half_to_even(graph, x, 0, -128, 127, f"{name}_coarse")
+        left = graph.op("Sub", x, coarse, name=f"{name}_left")
+        fine = _half_to_even(graph, left, -float(np.log2(finer)), -128, 127, f"{name}_fine")
+        return graph.op("Concat", coarse, fine, name=f"{name}_limbs", axis=1)
 
     def hidden(self, graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
         if layer.layer.stride == 1 and not layer.layer.transposed:
@@ -33,12 +40,19 @@ class Carrier:
 
 
 def _rounded(graph: GraphWriter, layer: IntegerLayer, x: ir.Value, name: str) -> ir.Value:
-    """Half to even on the layer's output grid, saturated to [0, 255] as uint8 is."""
+    """On the layer's output grid, saturated to [0, 255] as uint8 is."""
     assert layer.output_exponent is not None
-    half = graph.op("Mul", x, graph.scalar(2.0 ** (-layer.output_exponent - 1)), name=f"{name}_halved")
+    kept = _half_to_even(graph, x, layer.output_exponent, 0, 255, name)
+    if layer.output_exponent == 0:
+        return kept
+    return graph.op("Mul", kept, graph.scalar(2.0**layer.output_exponent), name=f"{name}_out")
+
+
+def _half_to_even(graph: GraphWriter, x: ir.Value, exponent: float, low: int, high: int, name: str) -> ir.Value:
+    """x / 2^exponent as integers within [low, high]."""
+    half = graph.op("Mul", x, graph.scalar(2.0 ** (-exponent - 1)), name=f"{name}_halved")
     c = graph.op("Add", half, graph.scalar(0.25), name=f"{name}_c")
     lower = graph.op("Floor", c, name=f"{name}_floor")
     upper = graph.op("Ceil", graph.op("Sub", c, graph.scalar(0.5), name=f"{name}_c_half"), name=f"{name}_ceil")
     even = graph.op("Add", lower, upper, name=f"{name}_rounded")
-    kept = graph.op("Clip", even, graph.scalar(0), graph.scalar(255), name=f"{name}_saturated")
-    return graph.op("Mul", kept, graph.scalar(2.0**layer.output_exponent), name=f"{name}_out")
+    return graph.op("Clip", even, graph.scalar(low), graph.scalar(high), name=f"{name}_saturated")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,14 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 
-from nvc_check.exporter.calibration import calibration_symbols
+from nvc_check.exporter.calibration import calibrate
 from nvc_check.exporter.certificate import Certificate, certify
+from nvc_check.exporter.frames import picture_graphs
 from nvc_check.exporter.frozen_tables import freeze_tables
 from nvc_check.exporter.integer_graph import write_graph
 from nvc_check.exporter.layers import read_chain
 from nvc_check.exporter.quantization import IntegerChain, quantize_chain
+from nvc_check.exporter.synthesis import Y_MAX
 from nvc_check.exporter.torch_export import export_entropy, export_frames
 from nvc_check.models.architectures import Codec
 from nvc_check.models.atomic import whole_folder
@@ -35,12 +37,14 @@ def export_package(
     calibration: Iterable[NDArray[np.float32]],
     out: Path,
     *,
+    scope: str = "hyperprior",
     allow_inexact: bool = False,
     progress: Progress = lambda step: None,
 ) -> Package:
-    """Writes the package `out` of a codec at scope `hyperprior`, precision `w8a8`.
+    """Writes the package `out` of a codec at precision `w8a8`.
 
     Args:
+        scope: `hyperprior`, the entropy path is integer, or `decoder`, frames too.
         calibration: pictures or successive frames (1, 3, H, W) float32 in [0, 1], sides multiples of `codec.multiple`.
         allow_inexact: ordinary (not power-of-two) scales, marked inexact in the manifest.
 
@@ -49,7 +53,7 @@ def export_package(
         UsageError: no calibration pictures, or `out` cannot be written.
     """
     progress("calibration")
-    samples = calibration_symbols(codec, calibration)
+    samples = calibrate(codec, calibration)
     with whole_folder(out) as folder:
         (folder / "fp32").mkdir()
         (folder / "int").mkdir()
@@ -59,20 +63,31 @@ def export_package(
             progress(f"{name}, FP32")
             entropy = export_entropy(codec, part)
             ir.save(entropy, folder / "fp32" / f"{name}.onnx")
-            integer = quantize_chain(read_chain(entropy), samples[part], power_of_two=not allow_inexact)
+            integer = quantize_chain(read_chain(entropy), samples.symbols[part], power_of_two=not allow_inexact)
             tables = freeze_tables(codec, part, integer.output("scales_hat").exponent)
             parts[part] = _part(integer)
+            if scope == "decoder":
+                parts[part] = replace(parts[part], y_min=-Y_MAX, y_max=Y_MAX)
             arrays.update({f"{part}/{key}": array for key, array in asdict(tables).items()})
             for flavour in FLAVOURS:
                 progress(f"{name}, integer, {flavour}")
                 file = folder / "int" / f"{name}.{flavour}.onnx"
                 ir.save(write_graph(integer, tables.integer_thresholds, flavour), file)
                 certificates[file.relative_to(folder).as_posix()] = certify(onnx.load(file))
+        progress("frame graphs, FP32")
+        frames = export_frames(codec, parts)
+        for name, graph in frames.items():
+            ir.save(graph, folder / "fp32" / f"{name}.onnx")
+        if scope == "decoder":
+            for name, graph in frames.items():
+                progress(f"{name}, integer")
+                made = picture_graphs(name, graph, parts, samples.latents, power_of_two=not allow_inexact)
+                for flavour, integer_graph in made.items():
+                    file = folder / "int" / f"{name}.{flavour}.onnx"
+                    ir.save(integer_graph, file)
+                    certificates[file.relative_to(folder).as_posix()] = certify(onnx.load(file))
         if not allow_inexact:
             _refuse_inexact(certificates)
-        progress("frame graphs")
-        for name, graph in export_frames(codec, parts).items():
-            ir.save(graph, folder / "fp32" / f"{name}.onnx")
         document = {name: certificate.to_json() for name, certificate in certificates.items()}
         (folder / "certificate.json").write_text(canonical_json(document), encoding="utf-8")
         (folder / "codec.safetensors").write_bytes(_weights(codec.model))
@@ -83,7 +98,7 @@ def export_package(
             architecture=codec.architecture,
             kind=codec.kind,
             precision="w8a8",
-            scope="hyperprior",
+            scope=scope,
             exact=not allow_inexact,
             multiple=codec.multiple,
             parts=parts,

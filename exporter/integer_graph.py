@@ -27,6 +27,13 @@ class Flavour(Protocol):
         """z: float32 integers within [-128, 127], as input of the first layer."""
         ...
 
+    def limbs(self, graph: GraphWriter, x: ir.Value, finer: float, name: str) -> ir.Value:
+        """x: (1, C, h, w) float32, dyadic -> (1, 2C, h, w) integers within [-128, 127].
+
+        x rounded half to even, and behind it in the channels what is left of x, times `finer`, rounded so too.
+        """
+        ...
+
     def hidden(self, graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
         """The layer with its activation, rounded to its 8-bit grid."""
         ...

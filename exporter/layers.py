@@ -1,11 +1,14 @@
 """Reads a chain of (transposed) convolutions and activations out of an FP32 ONNX graph.
 
+Its inputs are integer symbols, to which constant medians or an input of means may be added, and which may be put
+together along the channels.
+
 The integer exporter works on this, not on torch classes, so that any decoder of these operators goes through it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,46 +70,60 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Latent:
+    """Input `symbols`, int32 (1, channels, h, w), plus the input `means` of the same shape, where there is one."""
+
+    symbols: str
+    means: str | None
+    channels: int
+
+
+@dataclass(frozen=True)
 class Chain:
-    """Layers in topological order. `offset`: (C,) float64, added to the integer input first (medians)."""
+    """Layers in topological order.
+
+    Attributes:
+        offset: (C,) float64, added to the integer input first (medians).
+        latents: what the first layers read, put together along the channels.
+    """
 
     layers: tuple[Layer, ...]
     outputs: tuple[Output, ...]
     offset: Float64
+    latents: tuple[Latent, ...] = ()
 
     def layer(self, name: str) -> Layer:
         return next(layer for layer in self.layers if layer.name == name)
 
 
 def read_chain(model: ir.Model) -> Chain:
-    """The chain of a graph whose one input is integer symbols.
+    """The chain of a graph whose inputs are integer symbols, and means of them.
 
     Raises:
         ExportRefusedError: an operator, attribute or connection that has no exact form here, by node name.
     """
     graph = model.graph
-    place: dict[str | None, tuple[str, int, int]] = {graph.inputs[0].name: ("", 0, -1)}
+    inputs = _Inputs(graph)
+    place: dict[str | None, tuple[str, int, int]] = {}
     layers: dict[str, Layer] = {}
-    channels = graph.inputs[0].shape
-    assert channels is not None
-    offset = np.zeros(int(channels[1]))  # type: ignore[arg-type]
     for node in graph:
         name = str(node.name)
-        source, start, stop = place.get(getattr(node.inputs[0], "name", None), ("?", 0, -1))
+        if inputs.take(node):
+            continue
+        first = getattr(node.inputs[0], "name", None)
+        source, start, stop = ("", 0, -1) if inputs.read(node, first) else place.get(first, ("?", 0, -1))
         if source == "?":
-            raise ExportRefusedError(f"node {name} ({node.op_type}): its input does not come from the graph's symbols")
-        if node.op_type == "Cast":
-            place[node.outputs[0].name] = (source, start, stop)
-        elif node.op_type == "Add" and source == "" and not layers:
-            offset = np.broadcast_to(_constant(node, 1).reshape(-1), offset.shape).astype(np.float64)
-            place[node.outputs[0].name] = (source, start, stop)
-        elif node.op_type in ("Conv", "ConvTranspose"):
+            raise ExportRefusedError(
+                f"node {name} ({node.op_type}): its input does not come from the graph's symbols in a way that has an"
+                " exact form here; expected a chain of convolutions and activations behind symbols and their means"
+            )
+        if node.op_type in ("Conv", "ConvTranspose"):
             layers[name] = _layer(node, source)
             place[node.outputs[0].name] = (name, 0, layers[name].out_channels)
         elif node.op_type in ("Relu", "LeakyRelu", "Clip") and source in layers:
             layers[source] = _activated(layers[source], node)
             place[node.outputs[0].name] = (source, start, stop)
-        elif node.op_type == "Split" and _attribute(node, "axis", 0) == 1:
+        elif node.op_type == "Split" and source in layers and _attribute(node, "axis", 0) == 1:
             size = (stop - start) // len(node.outputs)
             for i, value in enumerate(node.outputs):
                 place[value.name] = (source, start + i * size, start + (i + 1) * size)
@@ -116,7 +133,65 @@ def read_chain(model: ir.Model) -> Chain:
                 " Relu, LeakyRelu, Clip, Split"
             )
     outputs = tuple(Output(str(v.name), *place[v.name]) for v in graph.outputs)
-    return Chain(tuple(layers.values()), outputs, offset)
+    return Chain(tuple(layers.values()), outputs, inputs.offset, inputs.latents)
+
+
+class _Inputs:
+    """What happens to the inputs of a graph before the first layer."""
+
+    def __init__(self, graph: ir.Graph) -> None:
+        self._real = {value.name for value in graph.inputs if value.dtype == ir.DataType.FLOAT}
+        self._found: dict[str | None, tuple[Latent, ...]] = {}
+        for value in graph.inputs:
+            if value.name not in self._real and value.shape is not None:
+                self._found[value.name] = (Latent(str(value.name), None, int(value.shape[1])),)  # type: ignore[arg-type]
+        self._offsets: dict[str | None, Float64] = {}
+        self._read_as: str | None = None
+
+    @property
+    def latents(self) -> tuple[Latent, ...]:
+        return self._found.get(self._read_as, ())
+
+    @property
+    def offset(self) -> Float64:
+        """(C,) what is added to all latents."""
+        none = np.zeros(sum(latent.channels for latent in self.latents))
+        return self._offsets.get(self._read_as, none)
+
+    def take(self, node: ir.Node) -> bool:
+        """Whether `node` is one of those before the layers: Cast, Add of medians or means, Concat along channels."""
+        names = [value.name if value is not None else None for value in node.inputs]
+        known = [self._found.get(name) for name in names]
+        if known[0] is None or names[0] in self._offsets:
+            return False
+        made: tuple[Latent, ...] | None = None
+        if node.op_type == "Cast":
+            made = known[0]
+        elif node.op_type == "Add" and names[1] in self._real and len(known[0]) == 1 and known[0][0].means is None:
+            made = (replace(known[0][0], means=names[1]),)
+        elif node.op_type == "Add" and node.inputs[1] is not None and node.inputs[1].const_value is not None:
+            made = known[0]
+            width = sum(latent.channels for latent in made)
+            self._offsets[node.outputs[0].name] = np.broadcast_to(_constant(node, 1).reshape(-1), width).astype(
+                np.float64
+            )
+        elif node.op_type == "Concat" and _attribute(node, "axis", 0) == 1 and all(known):
+            made = tuple(latent for part in known if part for latent in part)
+        if made is not None:
+            self._found[node.outputs[0].name] = made
+        return made is not None
+
+    def read(self, node: ir.Node, name: str | None) -> bool:
+        """Whether `node` is a layer that reads the latents; all such layers must read the same ones."""
+        if name not in self._found or node.op_type not in ("Conv", "ConvTranspose"):
+            return False
+        if self._read_as not in (None, name):
+            raise ExportRefusedError(
+                f"node {node.name} ({node.op_type}): reads {name}, another layer reads {self._read_as}; expected all"
+                " first layers of a graph to read the same latents"
+            )
+        self._read_as = name
+        return True
 
 
 def _layer(node: ir.Node, source: str) -> Layer:

@@ -21,6 +21,16 @@ class Qdq:
         """uint8 with zero point 128: an int8 input would bring int8 kernels and their pair saturation back."""
         return _rounded(graph, z, 0, np.uint8(128), "z")
 
+    def limbs(self, graph: GraphWriter, x: ir.Value, finer: float, name: str) -> ir.Value:
+        """Put together as uint8: between two DequantizeLinear nodes and a Conv, a Concat would make the Conv float."""
+        zero = np.uint8(128)
+        coarse = _quantize(graph, x, 0, zero, f"{name}_coarse")
+        known = _dequantize(graph, coarse, 0, zero, f"{name}_coarse")
+        left = graph.op("Sub", x, known, name=f"{name}_left")
+        fine = _quantize(graph, left, -np.log2(finer), zero, f"{name}_fine")
+        both = graph.op("Concat", coarse, fine, name=f"{name}_limbs", axis=1)
+        return _dequantize(graph, both, 0, zero, f"{name}_limbs")
+
     def hidden(self, graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
         assert layer.output_exponent is not None
         name, zero = layer.layer.name, np.uint8(0)

@@ -20,12 +20,18 @@ def run_chain(chain: Chain, z: Float64) -> dict[str, Float64]:
     """layer name -> its output behind the activation, (1, C, h, w) float64, for symbols z: (1, N, h, w)."""
     values = {"": torch.from_numpy(z + chain.offset.reshape(1, -1, 1, 1))}
     for layer in chain.layers:
-        values[layer.name] = _activate(layer, _convolve(layer, values[layer.source]))
+        values[layer.name] = _activate(layer, _convolve(layer, layer.weight, layer.bias, values[layer.source]))
     return {layer.name: values[layer.name].numpy() for layer in chain.layers}
 
 
-def _convolve(layer: Layer, x: torch.Tensor) -> torch.Tensor:
-    weight, bias = torch.from_numpy(layer.weight), torch.from_numpy(layer.bias)
+def layer_sums(layer: Layer, weight: Float64, bias: Float64, x: Float64) -> Float64:
+    """(1, C_out, H, W): `layer` with these weights and biases, without activation, of x: (1, C_in, h, w)."""
+    sums: Float64 = _convolve(layer, weight, bias, torch.from_numpy(x)).numpy()
+    return sums
+
+
+def _convolve(layer: Layer, weights: Float64, biases: Float64, x: torch.Tensor) -> torch.Tensor:
+    weight, bias = torch.from_numpy(weights), torch.from_numpy(biases)
     if layer.transposed:
         return functional.conv_transpose2d(x, weight, bias, layer.stride, layer.padding, layer.output_padding)
     return functional.conv2d(x, weight, bias, layer.stride, layer.padding)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import onnx_ir as ir
@@ -55,13 +56,19 @@ def export_frames(codec: Codec, parts: dict[str, Part]) -> dict[str, ir.Model]:
             if entry == "reference":
                 inputs[entry] = torch.zeros(1, 3, *(16 * side for side in LATENT))
                 continue
-            part = parts[entry.split(".")[0] if "." in entry else next(iter(codec.hyperpriors))]
+            part = parts[part_of(entry, parts)]
             if entry.endswith("means") and part.means_exponent is None:
                 continue
             dtype = torch.float32 if entry.endswith("means") else torch.int32
             inputs[entry] = torch.zeros(1, part.y_channels, *LATENT, dtype=dtype)
         graphs[name] = _export(module, inputs, ["frame"], name)
     return graphs
+
+
+def part_of(entry: str, parts: Mapping[str, Part]) -> str:
+    """The part that a frame graph's input belongs to: `motion.y` says it, `y` is of the first part."""
+    part, dot, _ = entry.partition(".")
+    return part if dot else next(iter(parts))
 
 
 def _export(module: nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], name: str) -> ir.Model:

@@ -5,7 +5,7 @@ certificate.json   per integer graph and node: bound, verdict, reason
 tables.npz         frozen integer CDFs, thresholds, offsets; never rebuilt on the decoding machine
 codec.safetensors  all weights (float16-representable), for the torch leg and for encoding
 fp32/              entropy.onnx, frame.onnx
-int/               entropy.qdq.onnx, entropy.carrier.onnx
+int/               entropy.qdq.onnx, entropy.carrier.onnx; at scope decoder also frame.qdq.onnx, frame.carrier.onnx
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from nvc_check.models.tables import Tables
 
 SCHEMA = "nvc-check/package/1"
 FLAVOURS = ("qdq", "carrier")
+SCOPES = ("hyperprior", "decoder")
+FRAME_PEAK = 255  # of the int32 frames that integer frame graphs give: a picture in 8-bit steps, clipped
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Part:
         z_min, z_max: range to which the integer path clips the symbols z; the encoder clamps the same way.
         scales_exponent: e of the grid on which the integer path compares scales, value = integer * 2^e.
         means_exponent: e of the int32 means; None where the codec has no means.
+        y_min, y_max: scope decoder: range to which the frame graphs clip the symbols y; the encoder clamps alike.
     """
 
     y_channels: int
@@ -42,6 +45,8 @@ class Part:
     z_max: int
     scales_exponent: int
     means_exponent: int | None
+    y_min: int | None = None
+    y_max: int | None = None
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ class Decoder:
     """Decodes frame after frame on one engine and path; a video codec's reference frame is the leg's own.
 
     The tensors are `indexes` int32, `means` (float32 on fp32, int32 on int) where the codec has them, with the part's
-    prefix in a video codec, and `frame` (1, 3, H, W) float32, unclamped. At scope hyperprior the frame graphs are FP32,
-    so an integer-only engine gives no frame.
+    prefix in a video codec, and `frame` (1, 3, H, W): float32, unclamped, or on the integer path at scope decoder int32
+    in [0, 255]. At scope hyperprior the frame graphs are FP32, so an integer-only engine gives no frame.
     """
 
     def __init__(self, engine: Engine, package: Package, path: str) -> None:
@@ -29,7 +29,8 @@ class Decoder:
         self._parts = manifest.parts
         self._path = path
         self._thresholds = {part: package.tables(part).scale_thresholds for part in manifest.parts}
-        frames = FRAME_GRAPHS[manifest.kind] if "fp32" in engine.paths else ()
+        self._integer_frames = path == "int" and manifest.scope == "decoder"
+        frames = FRAME_GRAPHS[manifest.kind] if "fp32" in engine.paths or self._integer_frames else ()
         names = [graph_name(part, "entropy") for part in manifest.parts] + list(frames)
         started = time.perf_counter()
         self._graphs = {name: engine.load(package.graph(path, name, engine.flavour), name) for name in names}
@@ -51,11 +52,11 @@ class Decoder:
         for part in parts:
             prefix = f"{part}." if len(parts) > 1 else ""
             inputs[f"{prefix}y"] = symbols[f"{part}.y"]
-            indexes, means, real_means = self._parameters(part, symbols[f"{part}.z"])
+            indexes, means, given_means = self._parameters(part, symbols[f"{part}.z"])
             tensors[tensor_name(part, "indexes")] = indexes
-            if means is not None and real_means is not None:
+            if means is not None and given_means is not None:
                 tensors[tensor_name(part, "means")] = means
-                inputs[f"{prefix}means"] = real_means
+                inputs[f"{prefix}means"] = given_means
         graph = self._graphs.get(_frame_graph(parts))
         if graph is not None:
             if "residual" in parts:
@@ -69,7 +70,7 @@ class Decoder:
         return tensors
 
     def _parameters(self, part: str, z: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]:
-        """(indexes int32, means as the path gives them, means as float32 numbers)."""
+        """(indexes int32, means as the path gives them, means as the frame graph takes them)."""
         entropy = self._timed(self._graphs[graph_name(part, "entropy")], {"z": z})
         means = _finite("means", entropy["means"]) if "means" in entropy else None
         if self._path == "fp32":
@@ -79,6 +80,8 @@ class Decoder:
         exponent = self._parts[part].means_exponent
         if means is None or exponent is None:
             return indexes, None, None
+        if self._integer_frames:
+            return indexes, means, means
         return indexes, means, np.ldexp(means.astype(np.float32), exponent)  # exact: 16 bits times a power of two
 
     def take_seconds(self) -> float:

@@ -14,7 +14,9 @@ from nvc_check.models.digest import file_digest
 from nvc_check.models.errors import BadArtifactError
 from nvc_check.models.package import Manifest, Package, Part, write_manifest
 
-PART = Part(y_channels=96, z_channels=64, z_min=-127, z_max=127, scales_exponent=-9, means_exponent=-8)
+PART = Part(
+    y_channels=96, z_channels=64, z_min=-127, z_max=127, scales_exponent=-9, means_exponent=-8, y_min=-1023, y_max=1023
+)
 FILES = ("certificate.json", "int/entropy.qdq.onnx")
 
 
@@ -105,8 +107,11 @@ def test_every_file_is_under_the_digest(package: Package, name: str) -> None:
 
 
 def test_the_graph_of_a_path(package: Package) -> None:
-    """At scope hyperprior both paths make frames with the FP32 graph."""
+    """At scope hyperprior both paths make frames with the FP32 graph, at scope decoder each has its own."""
     root = package.root
     assert package.graph("int", "entropy", "carrier") == root / "int" / "entropy.carrier.onnx"
     assert package.graph("fp32", "entropy") == root / "fp32" / "entropy.onnx"
     assert package.graph("int", "frame") == package.graph("fp32", "frame") == root / "fp32" / "frame.onnx"
+    decoder = Package(root, dataclasses.replace(package.manifest, scope="decoder"))
+    assert decoder.graph("int", "frame", "carrier") == root / "int" / "frame.carrier.onnx"
+    assert decoder.graph("fp32", "frame") == root / "fp32" / "frame.onnx"

@@ -1,0 +1,165 @@
+"""Rounds a layer's weights to their grids so that its sums over the calibration stay close, not each weight by itself.
+
+Frantar et al., "GPTQ" (ICLR 2023), which is optimal brain surgery (Hassibi and Stork, 1993) with a fixed order: after a
+weight is rounded, those not yet rounded make up for its error as far as the inputs are correlated. The weights start
+at the least-squares solution for the inputs as the integer path has them, so that the layer also makes up for what the
+layers before it have rounded. A transposed convolution is one such problem per stride phase: no tap is in two phases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from nvc_check.exporter.layers import Layer
+
+Float64 = NDArray[np.float64]
+
+DAMPING = 0.01  # of the mean of the inputs' second moments, on the diagonal: as in GPTQ
+POSITIONS = 30_000  # input positions that the moments are taken over, at most
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Output positions stride * n + (row, column) and the taps that meet there.
+
+    Attributes:
+        pixels: (T,) places of the patch around input position n, row by row.
+        taps: (T, 2) row and column of the kernel that multiply them.
+    """
+
+    row: int
+    column: int
+    pixels: NDArray[np.int64]
+    taps: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Of one phase: inputs x (F,) and wanted sums t (O,), F = channels x taps.
+
+    Attributes:
+        second: (F, F) covariance of x.
+        cross: (O, F) covariance of t and x.
+        inputs, sums: (F,), (O,) means.
+    """
+
+    second: Float64
+    cross: Float64
+    inputs: Float64
+    sums: Float64
+
+
+def phases(layer: Layer) -> tuple[int, list[Phase]]:
+    """(side of the patch, the phases of `layer`); a convolution has one."""
+    size = layer.weight.shape[2]
+    if not layer.transposed:
+        grid = np.array([(row, column) for row in range(size) for column in range(size)])
+        return size, [Phase(0, 0, np.arange(size * size), grid)]
+    # output stride * n + p reads input n + d with tap p + padding - stride * d
+    reach = max(
+        abs(d)
+        for d in range(-size, size + 1)
+        for p in range(layer.stride)
+        if 0 <= p + layer.padding - layer.stride * d < size
+    )
+    side, found = 2 * reach + 1, []
+    for row in range(layer.stride):
+        for column in range(layer.stride):
+            pairs = [
+                (r * side + c, a, b)
+                for r in range(side)
+                for c in range(side)
+                if 0 <= (a := row + layer.padding - layer.stride * (r - reach)) < size
+                and 0 <= (b := column + layer.padding - layer.stride * (c - reach)) < size
+            ]
+            table = np.array(pairs, np.int64).reshape(-1, 3)
+            found.append(Phase(row, column, table[:, 0], table[:, 1:]))
+    return side, found
+
+
+def gather_moments(layer: Layer, inputs: list[Float64], wanted: list[Float64]) -> list[Moments]:
+    """Per phase of `layer`.
+
+    Args:
+        inputs: (1, C_in, h, w) each, as the integer path has them.
+        wanted: (1, C_out, H, W) each, the sums that the layer should give.
+    """
+    side, all_phases = phases(layer)
+    total = sum(x.shape[2] * x.shape[3] for x in inputs)
+    step = max(1, -(-total // POSITIONS))
+    count = layer.in_channels * side * side
+    second, first = torch.zeros(count, count, dtype=torch.float64), torch.zeros(count, dtype=torch.float64)
+    cross = [torch.zeros(layer.out_channels, count, dtype=torch.float64) for _ in all_phases]
+    sums = [torch.zeros(layer.out_channels, dtype=torch.float64) for _ in all_phases]
+    number = 0
+    for patches, targets in _samples(layer, side, all_phases, inputs, wanted, step):
+        second += patches @ patches.T
+        first += patches.sum(1)
+        number += patches.shape[1]
+        for i, target in enumerate(targets):
+            cross[i] += target @ patches.T
+            sums[i] += target.sum(1)
+    mean = (first / number).numpy()
+    covariance = (second / number).numpy() - np.outer(mean, mean)
+    moments = []
+    for phase, product, total_sums in zip(all_phases, cross, sums, strict=True):
+        where = (np.arange(layer.in_channels)[:, None] * side * side + phase.pixels).reshape(-1)
+        mean_sums = (total_sums / number).numpy()
+        both = (product / number).numpy()[:, where] - np.outer(mean_sums, mean[where])
+        moments.append(Moments(covariance[np.ix_(where, where)], both, mean[where], mean_sums))
+    return moments
+
+
+def _samples(
+    layer: Layer, side: int, all_phases: list[Phase], inputs: list[Float64], wanted: list[Float64], step: int
+) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
+    """Every step-th patch (F, S), and per phase the wanted sums there (O, S)."""
+    padding, stride = (side // 2, 1) if layer.transposed else (layer.padding, layer.stride)
+    apart = layer.stride if layer.transposed else 1
+    for x, t in zip(inputs, wanted, strict=True):
+        patches = functional.unfold(torch.from_numpy(x), side, padding=padding, stride=stride)[0][:, ::step]
+        targets = [
+            torch.from_numpy(t[0, :, p.row :: apart, p.column :: apart].reshape(t.shape[1], -1)[:, ::step].copy())
+            for p in all_phases
+        ]
+        yield patches, targets
+
+
+def refitted(weight: Float64, moments: Moments) -> Float64:
+    """(O, F) weights of least squares for the wanted sums, drawn to `weight` where the inputs say little."""
+    damped = moments.second + _damping(moments) * np.eye(len(moments.second))
+    missing = moments.cross - weight @ moments.second
+    return weight + np.linalg.solve(damped, missing.T).T
+
+
+def rounded(weight: Float64, exponent: Float64, largest: int, moments: Moments) -> Float64:
+    """(O, F) integers: `weight` on the grids 2^exponent (O,), at most `largest` in magnitude."""
+    order = np.argsort(-np.diag(moments.second), kind="stable")
+    damped = moments.second[np.ix_(order, order)] + _damping(moments) * np.eye(len(order))
+    # rows of the upper Cholesky factor of the inverse: how the rest makes up for each weight
+    inverse = np.linalg.inv(damped)
+    upper = np.linalg.cholesky((inverse + inverse.T) / 2).T
+    left = weight[:, order] / np.exp2(exponent)[:, None]
+    integers = np.zeros_like(left)
+    for i in range(len(order)):
+        integers[:, i] = np.clip(np.rint(left[:, i]), -largest, largest)
+        left[:, i:] -= np.outer((left[:, i] - integers[:, i]) / upper[i, i], upper[i, i:])
+    result = np.empty_like(integers)
+    result[:, order] = integers
+    return result
+
+
+def error(weight: Float64, integers: Float64, exponent: Float64, moments: Moments) -> Float64:
+    """(O,) mean squared difference of the sums of `integers` on their grids from those of `weight`."""
+    difference = integers * np.exp2(exponent)[:, None] - weight
+    return np.einsum("of,fg,og->o", difference, moments.second, difference)
+
+
+def _damping(moments: Moments) -> float:
+    return DAMPING * max(float(np.trace(moments.second)) / len(moments.second), 1e-9)
