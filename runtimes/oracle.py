@@ -1,12 +1,12 @@
 """The leg `exact`: evaluates an integer graph in float64, asserting that nothing was rounded.
 
-Every convolution is computed on integers: weights and inputs are scaled to their finest common grid, and the
-largest possible sum is checked against 2^53, so that float64 has no choice but the exact result.
+Every convolution and matrix product is computed on integers: weights and inputs are scaled to their finest common
+grid, and the largest possible sum is checked against 2^53, so that float64 has no choice but the exact result. All
+other operators are computed on float64 values, far finer than any grid whose integers stay below 2^24.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from nvc_check.models.errors import RunFailedError
-from nvc_check.models.grid import FLOAT64_EXACT, finest_exponents
 from nvc_check.models.package import Package
 from nvc_check.runtimes.leg import EngineInfo, LegSpec, Runnable, Tensors, checked_options
+from nvc_check.runtimes.oracle_operators import OPERATORS, as_exact
+from nvc_check.runtimes.oracle_sums import SUMS, exact_sum, largest_magnitude
 
 Array = NDArray[Any]
 
@@ -47,21 +48,30 @@ class ExactGraph:
     """An ONNX graph as a function.
 
     Args:
-        assert_exact: raise RunFailedError where a convolution could round in float64 (graphs marked inexact: False).
+        assert_exact: raise RunFailedError where a sum of products could round in float64 (graphs marked inexact: False).
+
+    Attributes:
+        largest: by name of a Conv, ConvTranspose or MatMul node, the largest magnitude that its accumulator had at the
+            end, bias included, over all calls: in steps of the grid of its products, as the certificate's bound is.
     """
 
     def __init__(self, model: onnx.ModelProto, assert_exact: bool = True) -> None:
         self.graph = model.graph
         self.assert_exact = assert_exact
-        self.constants = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
+        self.largest: dict[str, float] = {}
+        self.constants = {item.name: as_exact(numpy_helper.to_array(item)) for item in model.graph.initializer}
         self.integer_outputs = [output.name for output in model.graph.output]
-        unknown = sorted({node.op_type for node in model.graph.node} - OPERATORS.keys() - {"Conv", "ConvTranspose"})
+        unknown = sorted({node.op_type for node in model.graph.node} - OPERATORS.keys() - SUMS.keys())
         if unknown:
             raise RunFailedError(f"oracle: no exact evaluation of {', '.join(unknown)} in graph {model.graph.name}")
+        self._steps = [_Step(node) for node in model.graph.node]
         last: dict[str, int] = {}
         for position, node in enumerate(model.graph.node):
             last.update(dict.fromkeys(node.input, position))
-        self.last_use = last
+        kept = {"", *self.constants, *self.integer_outputs}
+        for name, position in last.items():
+            if name not in kept:
+                self._steps[position].frees.append(name)
 
     @classmethod
     def read(cls, file: Path, assert_exact: bool = True) -> ExactGraph:
@@ -73,136 +83,37 @@ class ExactGraph:
         return cls(model, assert_exact)
 
     def __call__(self, inputs: Tensors) -> Tensors:
-        values: dict[str, Array] = {**self.constants, **inputs}
-        for position, node in enumerate(self.graph.node):
-            arguments = [values[name] for name in node.input if name]
-            attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-            if node.op_type in ("Conv", "ConvTranspose"):
-                result: Any = self._convolution(node, arguments, attributes)
+        values: dict[str, Array] = {**self.constants, **{name: as_exact(array) for name, array in inputs.items()}}
+        for step in self._steps:
+            arguments = [values[name] if name else None for name in step.inputs]
+            if step.op_type in SUMS:
+                result: Any = self._sum(step, arguments)
             else:
-                result = OPERATORS[node.op_type](attributes, *arguments)
+                result = OPERATORS[step.op_type](step.attributes, *arguments)
             outputs = result if isinstance(result, list) else [result]
-            values.update(zip(node.output, outputs, strict=True))
-            for name in node.input:
-                if self.last_use[name] == position and name not in self.constants:
-                    values.pop(name, None)
+            values.update(zip(step.outputs, outputs, strict=True))
+            for name in step.frees:
+                values.pop(name, None)
         return {name: values[name] for name in self.integer_outputs}
 
-    def _convolution(self, node: onnx.NodeProto, arguments: list[Array], attributes: dict[str, Any]) -> Array:
-        x, weight = arguments[0].astype(np.float64), arguments[1].astype(np.float64)
-        compute = transposed_convolution if node.op_type == "ConvTranspose" else convolution
-        if self.assert_exact:
-            e_x, e_w = (int(finest_exponents(values.reshape(-1))) for values in (x, weight))
-            x, weight = np.ldexp(x, -e_x), np.ldexp(weight, -e_w)
-            axis = 1 if node.op_type == "ConvTranspose" else 0
-            largest = float(np.abs(np.moveaxis(weight, axis, 0)).reshape(weight.shape[axis], -1).sum(axis=1).max())
-            if largest * float(np.abs(x).max(initial=0)) >= FLOAT64_EXACT:
-                raise RunFailedError(f"oracle: node {node.name} has sums above 2^53, so float64 would round")
-            total = np.ldexp(compute(x, weight, attributes), e_x + e_w)
-        else:
-            total = compute(x, weight, attributes)
-        if len(arguments) > 2:
-            total = total + arguments[2].reshape(1, -1, 1, 1)
-        return total
+    def _sum(self, step: _Step, arguments: list[Any]) -> Array:
+        x, weight = (array.astype(np.float64, copy=False) for array in arguments[:2])
+        bias = arguments[2].reshape(1, -1, 1, 1) if len(arguments) > 2 and arguments[2] is not None else None
+        if not self.assert_exact:
+            total = SUMS[step.op_type](x, weight, step.attributes)
+            return total if bias is None else total + bias
+        total, exponent = exact_sum(step.op_type, step.name, step.attributes, x, weight)
+        if bias is not None:
+            total += np.ldexp(bias, -exponent)
+        self.largest[step.name] = max(largest_magnitude(total), self.largest.get(step.name, 0.0))
+        return np.ldexp(total, exponent, out=total)
 
 
-def convolution(x: Array, weight: Array, attributes: dict[str, Any]) -> Array:
-    """ONNX Conv, group 1, dilation 1: x (1, C, H, W), weight (O, C, k, k), float64, without bias."""
-    top, left, bottom, right = attributes.get("pads", [0, 0, 0, 0])
-    stride = attributes.get("strides", [1, 1])
-    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
-    height = (padded.shape[2] - weight.shape[2]) // stride[0] + 1
-    width = (padded.shape[3] - weight.shape[3]) // stride[1] + 1
-    total = np.zeros((weight.shape[0], height * width))
-    for row in range(weight.shape[2]):
-        for column in range(weight.shape[3]):
-            rows = slice(row, row + stride[0] * (height - 1) + 1, stride[0])
-            columns = slice(column, column + stride[1] * (width - 1) + 1, stride[1])
-            total += weight[:, :, row, column] @ padded[0, :, rows, columns].reshape(x.shape[1], -1)
-    return total.reshape(1, -1, height, width)
+class _Step:
+    """A node, read once: protobuf's attributes are slow to take apart."""
 
-
-def transposed_convolution(x: Array, weight: Array, attributes: dict[str, Any]) -> Array:
-    """ONNX ConvTranspose, group 1, dilation 1: x (1, C, H, W), weight (C, O, k, k), float64, without bias."""
-    stride, size = attributes.get("strides", [1, 1]), weight.shape[2:]
-    top, left, bottom, right = attributes.get("pads", [0, 0, 0, 0])
-    extra = attributes.get("output_padding", [0, 0])
-    shape = [stride[i] * (x.shape[2 + i] - 1) + size[i] + extra[i] for i in (0, 1)]
-    total = np.zeros((1, weight.shape[1], *shape))
-    flat = x[0].reshape(x.shape[1], -1)
-    for row in range(size[0]):
-        for column in range(size[1]):
-            part = (weight[:, :, row, column].T @ flat).reshape(1, -1, *x.shape[2:])
-            rows = slice(row, row + stride[0] * (x.shape[2] - 1) + 1, stride[0])
-            columns = slice(column, column + stride[1] * (x.shape[3] - 1) + 1, stride[1])
-            total[:, :, rows, columns] += part
-    return total[:, :, top : shape[0] - bottom, left : shape[1] - right]
-
-
-def _channelwise(parameter: Array, attributes: dict[str, Any], rank: int) -> Array:
-    if parameter.ndim == 0:
-        return parameter
-    shape = [1] * rank
-    shape[attributes.get("axis", 1)] = -1
-    return parameter.reshape(shape)
-
-
-def _quantize(attributes: dict[str, Any], x: Array, scale: Array, zero: Array) -> Array:
-    """ONNX QuantizeLinear: saturate(round_half_even(x / scale) + zero_point)."""
-    limits = np.iinfo(zero.dtype)
-    ratio = x.astype(np.float64) / _channelwise(scale.astype(np.float64), attributes, x.ndim)
-    shifted = np.rint(ratio) + _channelwise(zero.astype(np.float64), attributes, x.ndim)
-    saturated: Array = np.clip(shifted, limits.min, limits.max).astype(zero.dtype)
-    return saturated
-
-
-def _dequantize(attributes: dict[str, Any], x: Array, scale: Array, zero: Array | None = None) -> Array:
-    shift = 0.0 if zero is None else _channelwise(zero.astype(np.float64), attributes, x.ndim)
-    return (x.astype(np.float64) - shift) * _channelwise(scale.astype(np.float64), attributes, x.ndim)
-
-
-def _slice(attributes: dict[str, Any], x: Array, starts: Array, ends: Array, axes: Array) -> Array:
-    where = [slice(None)] * x.ndim
-    for start, end, axis in zip(starts, ends, axes, strict=True):
-        where[int(axis)] = slice(int(start), int(end))
-    return x[tuple(where)]
-
-
-def _depth_to_space(attributes: dict[str, Any], x: Array) -> Array:
-    """ONNX DepthToSpace in DCR mode."""
-    if attributes.get("mode", b"DCR") != b"DCR":
-        raise RunFailedError("oracle: DepthToSpace in CRD mode has no evaluation")
-    block = attributes["blocksize"]
-    n, c, h, w = x.shape
-    apart = x.reshape(n, block, block, c // block**2, h, w)
-    return apart.transpose(0, 3, 4, 1, 5, 2).reshape(n, c // block**2, h * block, w * block)
-
-
-def _cast(attributes: dict[str, Any], x: Array) -> Array:
-    target = onnx.helper.tensor_dtype_to_np_dtype(attributes["to"])
-    return x.astype(np.float64 if target == np.float32 else target)
-
-
-def _pad(attributes: dict[str, Any], x: Array, pads: Array) -> Array:
-    half = len(pads) // 2
-    return np.pad(x, [(int(pads[i]), int(pads[half + i])) for i in range(half)])
-
-
-OPERATORS: dict[str, Callable[..., Any]] = {
-    "Add": lambda _, a, b: a + b,
-    "Cast": _cast,
-    "Ceil": lambda _, x: np.ceil(x),
-    "Clip": lambda _, x, low, high: np.clip(x, low, high),
-    "Concat": lambda attributes, *parts: np.concatenate(parts, axis=attributes["axis"]),
-    "DepthToSpace": _depth_to_space,
-    "DequantizeLinear": _dequantize,
-    "Floor": lambda _, x: np.floor(x),
-    "Gather": lambda attributes, data, index: np.take(data, index, axis=attributes.get("axis", 0)),
-    "Max": lambda _, a, b: np.maximum(a, b),
-    "Mul": lambda _, a, b: a * b,
-    "Pad": _pad,
-    "QuantizeLinear": _quantize,
-    "Relu": lambda _, x: np.maximum(x, 0),
-    "Slice": _slice,
-    "Sub": lambda _, a, b: a - b,
-}
+    def __init__(self, node: onnx.NodeProto) -> None:
+        self.op_type, self.name = node.op_type, node.name
+        self.inputs, self.outputs = list(node.input), list(node.output)
+        self.attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        self.frees: list[str] = []  # values that no later node reads
