@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nvc_check.models.grid import finest_exponents
 
 Float64 = NDArray[np.float64]
+HIGHEST = 1023.0  # exponent of a tensor that is all zero
 Shape = tuple[int | None, ...] | None  # None: unknown rank; a None inside: a size known at run time only
 
 
@@ -97,6 +98,11 @@ def of_constant(array: NDArray[Any]) -> Abstract:
 def bounded(low: float, high: float, dtype: str, exponent: float = 0.0) -> Abstract:
     """All values alike: multiples of 2^exponent within [low, high]."""
     return Abstract(np.full(1, exponent), np.full(1, low), np.full(1, high), dtype=dtype)
+
+
+def capped(exponent: Float64) -> Float64:
+    """Exponents that float64 can hold as 2^e: only zeros have a coarser grid."""
+    return np.minimum(exponent, HIGHEST)
 
 
 def wide(value: Abstract, channels: int) -> tuple[Float64, Float64, Float64]:

@@ -98,7 +98,8 @@ class Certificate:
 def certify(model: onnx.ModelProto) -> Certificate:
     """The certificate of `model`; integer inputs have the full range of their type, float inputs no grid."""
     walk = _Walk(model)
-    nodes = tuple(walk.node(node, position) for position, node in enumerate(model.graph.node))
+    with np.errstate(all="ignore"):  # what overflows is not finite, and refused for that
+        nodes = tuple(walk.node(node, position) for position, node in enumerate(model.graph.node))
     assumptions = tuple(sorted({a for node in nodes for a in node.assumptions}))
     targets = {name: not any(node.failures(target) for node in nodes) for name, target in TARGETS.items()}
     exact = all(node.exact for node in nodes)
@@ -196,10 +197,12 @@ class _Walk:
         return replace(outcome, results=tuple(results), bound=bound if np.isfinite(bound) else 0.0, hazards=unique)
 
     def _in_range(self, name: str, node: onnx.NodeProto, value: Abstract, bound: float) -> Abstract:
+        if not value.finite:
+            raise Refused("values without a bound", "Clip in front")
         if value.dtype == "float32":
             if (value.exponent < SMALLEST).any() or value.reach.max() >= LARGEST:
                 raise Refused("values beyond 2^127 or below 2^-126", "a grid nearer to 1")
-            if bound >= FLOAT32_EXACT:
+            if not bound < FLOAT32_EXACT:
                 if node.op_type == "Cast" and self.topology.only_read_by(name, "Clip"):
                     return replace(value, monotone=True)
                 raise Refused(f"bound {bound:.0f} is not below 2^24 = {FLOAT32_EXACT}", "Clip in front, or limbs")

@@ -10,12 +10,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from nvc_check.exporter.abstract import Abstract, Float64, Linear, of_constant
+from nvc_check.exporter.abstract import Abstract, Float64, Linear, capped, of_constant
 from nvc_check.exporter.certificate_targets import Hazard, operand_hazards
 from nvc_check.exporter.certificate_terms import NUMBERS, Call, Outcome, Refused, Rule, aligned, one, require_type
 from nvc_check.models.grid import FLOAT32_EXACT, is_power_of_two
 
-HIGHEST = 1023.0  # exponent of a tensor that is all zero
 FOLDED = 24  # significant bits of a float32 constant
 
 
@@ -49,7 +48,7 @@ def _add(call: Call) -> Outcome:
 
 def _product(x: Abstract, factor: Abstract) -> Abstract:
     corners = np.stack([x.low * factor.low, x.low * factor.high, x.high * factor.low, x.high * factor.high])
-    exponent = np.minimum(x.exponent + factor.exponent, HIGHEST)
+    exponent = capped(x.exponent + factor.exponent)
     return Abstract(exponent, corners.min(axis=0), corners.max(axis=0), dtype=x.dtype)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nvc_check.exporter.abstract import Abstract, Linear, wide
+from nvc_check.exporter.abstract import Abstract, Linear, capped, wide
 from nvc_check.exporter.certificate_products import pair_hazards, weight_bits
 from nvc_check.exporter.certificate_targets import Hazard, operand_hazards
 from nvc_check.exporter.certificate_terms import Call, Outcome, Refused, Rule, one, require_type
@@ -32,7 +32,7 @@ def convolution(call: Call) -> Outcome:
     low, high = np.minimum(low, 0), np.maximum(high, 0)
     constants = np.zeros(groups * outputs) if bias is None else np.asarray(bias.constant, np.float64)
 
-    finest = finest_exponents(kernel.reshape(groups, outputs, inputs, -1)) + exponent
+    finest = capped(finest_exponents(kernel.reshape(groups, outputs, inputs, -1)) + exponent)
     grid = np.minimum(finest.min(axis=2).reshape(-1), finest_exponents(constants.reshape(-1, 1)))
     dimensions = kernel.ndim - 3
     strides = list(call.get("strides", [1] * dimensions))

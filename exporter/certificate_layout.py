@@ -196,8 +196,8 @@ def _resize(call: Call) -> Outcome:
     cure = "ConvTranspose or Conv and DepthToSpace with the interpolation's weights on a grid"
     if mode != "nearest":
         raise Refused(f"Resize {mode} is implementation-defined", cure)
-    good = scales is not None and scales.size > 1 and is_power_of_two(scales.astype(np.float64)) and (scales >= 1).all()
-    if not good or where != "asymmetric" or nearest != "floor":
+    good = scales is not None and is_power_of_two(scales.astype(np.float64)) and bool((scales >= 1).all())
+    if scales is None or scales.size < 2 or not good or where != "asymmetric" or nearest != "floor":
         raise Refused(
             f"Resize nearest, {where}, {nearest}: the source position is rounded differently",
             "coordinate_transformation_mode asymmetric, nearest_mode floor, constant power-of-two scales",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nvc_check.exporter.abstract import Abstract, Linear, of_constant, uniform
+from nvc_check.exporter.abstract import Abstract, Float64, Linear, capped, of_constant, uniform
 from nvc_check.exporter.certificate_arithmetic import union_of_channels
 from nvc_check.exporter.certificate_targets import Hazard, operand_hazards
 from nvc_check.exporter.certificate_terms import Call, Outcome, Refused, Rule, one, require_type
@@ -56,7 +56,7 @@ def product(a: Abstract, b: Abstract, rank: int | None) -> Outcome:
     if count is None:
         raise Refused("the number of products in a sum is unknown", "static shapes")
     a, b = union_of_channels(a), union_of_channels(b)
-    reach, exponent = a.reach * b.reach * count, a.exponent + b.exponent
+    reach, exponent = a.reach * b.reach * count, capped(a.exponent + b.exponent)
     _below(reach / np.exp2(exponent), "a sum")
     bits = operand_hazards(max(a.bits, b.bits), f"operands of {a.bits} and {b.bits} bits")
     facts = {"bound": float((reach / np.exp2(exponent)).max()), "operand_bits": f"{a.bits}x{b.bits}"}
@@ -77,15 +77,16 @@ def _times_weights(x: Abstract, weight: Abstract, rank: int | None) -> Outcome:
         x = uniform(x)
     exponent, low, high = (np.broadcast_to(v, columns.shape[1]) for v in (x.exponent, x.low, x.high))
     low, high = np.minimum(low, 0), np.maximum(high, 0)  # partial sums leave products out
-    grid = (finest_exponents(columns[:, :, None]) + exponent).min(axis=1)
+    grid = capped((finest_exponents(columns[:, :, None]) + exponent).min(axis=1))
     positive, negative = np.maximum(columns, 0), np.minimum(columns, 0)
     bounds = ((positive - negative) @ np.maximum(-low, high)) / np.exp2(grid)
     _below(bounds, "a sum")
     bits = weight_bits(columns)
     folded = bits + (x.linear.bits if x.linear is not None and not x.linear.products else 0)
     hazards = operand_hazards(max(x.bits, folded), f"operands of {x.bits} and {folded} bits")
-    result = Abstract(grid, positive @ low + negative @ high, positive @ high + negative @ low)
-    result = replace(result, linear=Linear(bounds, bits, np.zeros(1), products=True))
+    lowest: Float64 = positive @ low + negative @ high
+    highest: Float64 = positive @ high + negative @ low
+    result = Abstract(grid, lowest, highest, linear=Linear(bounds, bits, np.zeros(1), products=True))
     return one(
         result if rank == 2 and matrix.ndim == 2 else uniform(result),
         bound=float(bounds.max(initial=0)),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nvc_check.exporter.abstract import Abstract, Shape, of_constant, uniform
+from nvc_check.exporter.abstract import Abstract, Shape, capped, of_constant, uniform
 from nvc_check.exporter.certificate_convolution import convolution, grouped
 from nvc_check.exporter.certificate_layout import normal
 from nvc_check.exporter.certificate_products import pair_hazards, product
@@ -107,7 +107,7 @@ def _dequantize(call: Call) -> Outcome:
             raise Refused("a dequantized constant is no float32 value", "integers below 2^24")
         return one(replace(of_constant(real.astype(np.float32)), stored=x.constant), kernel="constant")
     x, same = _on_channels(call, x, e, shift)
-    result = Abstract(e + x.exponent, (x.low - shift) * np.exp2(e), (x.high - shift) * np.exp2(e))
+    result = Abstract(capped(e + x.exponent), (x.low - shift) * np.exp2(e), (x.high - shift) * np.exp2(e))
     if x.dtype == "uint8":
         zeros = float(shift.min()), float(shift.max())  # padding adds the zero point to the integers met
         result = replace(result, codes=(min(float(x.low.min()), zeros[0]), max(float(x.high.max()), zeros[1])))

@@ -1,0 +1,116 @@
+"""Certified graphs give one result: python tests/property/fuzz.py --graphs 10000 [--first SEED]
+
+Restartable: every graph is made from its number, and a line of progress says which one comes next.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+import onnxruntime
+import openvino
+from numpy.typing import NDArray
+from property.random_graphs import RandomGraph
+
+from nvc_check.exporter.certificate import Certificate, certify
+from nvc_check.models.errors import RunFailedError
+from nvc_check.runtimes.oracle import ExactGraph
+
+Results = list[NDArray[Any]]
+
+
+class Checked(NamedTuple):
+    """One graph: its certificate, targets that computed something else than the first leg, whether the oracle ran."""
+
+    certificate: Certificate
+    different: dict[str, str]
+    oracle: bool
+
+
+def on_onnxruntime(model: bytes, inputs: dict[str, Any], level: str) -> Results:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return list(session.run(None, inputs))
+
+
+def on_openvino(core: openvino.Core, model: bytes, inputs: dict[str, Any]) -> Results:
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+    compiled = core.compile_model(core.read_model(model), "CPU", settings)
+    results = compiled(inputs)
+    return [np.asarray(results[output]) for output in compiled.outputs]
+
+
+def on_oracle(model: onnx.ModelProto, inputs: dict[str, Any]) -> Results | None:
+    """None where an operator or a form of it has no exact evaluation."""
+    for node in model.graph.node:
+        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        if attributes.get("group", 1) != 1 or set(attributes.get("dilations", [1])) != {1}:
+            return None
+        if attributes.get("mode", b"constant") not in (b"constant", b"DCR") or (
+            node.op_type == "Pad" and len(node.input) > 2
+        ):
+            return None
+    try:
+        results = ExactGraph(model)(inputs)
+    except (RunFailedError, TypeError, ValueError, KeyError, NotImplementedError):
+        return None
+    return [np.asarray(results[output.name]) for output in model.graph.output]
+
+
+def check(seed: int, core: openvino.Core) -> Checked:
+    """Runs the graph of `seed` where some target has it certified."""
+    graph = RandomGraph(seed)
+    certificate = certify(graph.model)
+    legs: dict[str, Results] = {}
+    data = graph.model.SerializeToString()
+    exact = any(certificate.targets[name] for name in ("avx2", "openvino"))  # avx2: this machine may lack VNNI
+    oracle = on_oracle(graph.model, graph.inputs) if exact else None
+    if oracle is not None:
+        legs["oracle"] = oracle
+    if certificate.targets["avx2"]:
+        legs["ort off"] = on_onnxruntime(data, graph.inputs, "ORT_DISABLE_ALL")
+        legs["ort all"] = on_onnxruntime(data, graph.inputs, "ORT_ENABLE_ALL")
+    if certificate.targets["openvino"]:
+        legs["openvino"] = on_openvino(core, data, graph.inputs)
+    different = {}
+    for name, results in legs.items():
+        first = next(iter(legs.values()))
+        for output, a, b in zip(graph.model.graph.output, first, results, strict=True):
+            if a.shape != b.shape or not np.array_equal(a, b):
+                different[name] = f"{output.name}: {np.count_nonzero(a != b) if a.shape == b.shape else b.shape}"
+    return Checked(certificate, different, oracle is not None)
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--graphs", type=int, default=1000)
+    arguments.add_argument("--first", type=int, default=0)
+    options = arguments.parse_args()
+    core, counts, start = openvino.Core(), Counter[str](), time.monotonic()
+    end = options.first + options.graphs
+    for seed in range(options.first, end):
+        found = check(seed, core)
+        counts["graphs"] += 1
+        counts.update(name for name, exact in found.certificate.targets.items() if exact)
+        counts["under the assumptions"] += found.certificate.exact
+        counts["with oracle"] += found.oracle
+        if found.different:
+            counts["DIFFERENT"] += 1
+            print(f"graph {seed}: certified, and different on {found.different}", flush=True)
+        if (seed + 1) % 500 == 0 or seed + 1 == end:
+            shares = ", ".join(f"{name} {100 * n / counts['graphs']:.0f} %" for name, n in counts.items())
+            print(f"next {seed + 1} of {end}, {time.monotonic() - start:.0f} s: {shares}", flush=True)
+    return 1 if counts["DIFFERENT"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
