@@ -2,7 +2,8 @@
 
 Real-number meaning: `forward_prediction` of CompressAI's ScaleSpaceFlow (Agustsson et al., "Scale-space flow for
 end-to-end optimized video compression", CVPR 2020): grid_sample of a Gaussian volume, trilinear, padding_mode
-"border", align_corners=False. Specification, with [t] = floor(t + 1/2), H and W the sides of the reference, unit W/2 (H/2) or a number of pixels:
+"border", align_corners=False. Specification, with [t] = floor(t + 1/2), H and W the sides of the reference, unit W/2
+(H/2 for rows) or a number of pixels:
 
     X = clip([32 (flow_x unit + column)], 0, 32 (W - 1))                      1/32 pixel; Y alike with H and rows
     s = clip([(16 / 2) ((scale + 1) levels - 1)], 0, 16 (levels - 1))        1/16 level
@@ -52,8 +53,8 @@ def write_warp(
 
     Args:
         reference: (1, 3, H, W) float32, integers 0..255; H and W multiples of 128, at most LARGEST_SIDE.
-        flow: (1, 2, H, W) float32, x and y in units of `flow_unit`: integers within [-32768, 32767] x 2^flow_exponent.
-            What leads outside the picture is clamped to its edge.
+        flow: (1, 2, H, W) float32, x and y in units of `flow_unit`: integers within [-32768, 32767] x
+            2^flow_exponent. What leads outside the picture is clamped to its edge.
         scale: (1, 1, H, W) float32: integers within [-32768, 32767] x 2^scale_exponent.
         levels: of the volume, num_levels + 1 in CompressAI; 3 to 6 (the smallest keeps 8 columns at 128).
         sigma: standard deviation of the blur in pixels.
@@ -185,7 +186,7 @@ class _Level:
 
 
 def _levels(graph: GraphWriter, atlas: Atlas, scale: ir.Value, levels: int) -> list[_Level]:
-    """The lower and the upper level, from one table by scale position: a Gather of a row costs as much as of a number."""
+    """The lower and the upper level, from one table by scale position: a row costs a Gather no more than a number."""
     position = _scale_position(graph, scale, levels)
     columns = []
     for name, (level, halvings, share) in zip(("lower", "upper"), share_table(levels).transpose(0, 2, 1), strict=True):

@@ -88,7 +88,8 @@ def write_atlas(graph: GraphWriter, pictures: list[ir.Value]) -> Atlas:
     zero = sizes.number(0)
     bottom_row = sizes.add(height, height)
     starts = [(zero, zero), (height, zero), (bottom_row, zero)]
-    column, row, stack = zero, bottom_row, []
+    column, row = zero, bottom_row
+    stack: list[ir.Value] = []
     for level, picture in enumerate(small, 3):
         starts.append((row, half_width))
         level_height, level_width = sizes.sides(picture)

@@ -31,7 +31,7 @@ PHASES = 8  # outputs of one convolution window; every level's sides are multipl
 
 
 def integer_kernel(sigma: float) -> NDArray[np.int64]:
-    """(2 * ceil(3 sigma) + 1,) int64: the Gaussian x 256, symmetric, with sum 256 exactly; zeros at the ends cut off."""
+    """(2 * ceil(3 sigma) + 1,) int64: the Gaussian x 256, symmetric, with sum 256; zeros at the ends cut off."""
     half = math.ceil(3 * sigma)
     real = np.exp(-0.5 * (np.arange(-half, half + 1) / sigma) ** 2)
     real *= KERNEL_SUM / real.sum()

@@ -48,7 +48,7 @@ class ExactGraph:
     """An ONNX graph as a function.
 
     Args:
-        assert_exact: raise RunFailedError where a sum of products could round in float64 (graphs marked inexact: False).
+        assert_exact: raise RunFailedError where a sum of products could round in float64; not for inexact graphs.
 
     Attributes:
         largest: by name of a Conv, ConvTranspose or MatMul node, the largest magnitude that its accumulator had at the

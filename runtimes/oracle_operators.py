@@ -80,11 +80,14 @@ def _pad(attributes: Attributes, x: Array, pads: Array, value: Array | None = No
     widths = [(0, 0)] * x.ndim
     for index, axis in enumerate(range(x.ndim) if axes is None else axes.tolist()):
         widths[axis] = int(pads[index]), int(pads[half + index])
+    # negative pads cut off
+    x = x[tuple(slice(max(-a, 0), side + min(b, 0)) for (a, b), side in zip(widths, x.shape, strict=True))]
+    widths = [(max(a, 0), max(b, 0)) for a, b in widths]
     if mode == "constant":
         return np.pad(x, widths, constant_values=0 if value is None else value.item())
     if mode not in ("edge", "reflect", "wrap"):
         raise RunFailedError(f"oracle: Pad in mode {mode} has no evaluation")
-    return np.pad(x, widths, mode=mode)  # type: ignore[call-overload, no-any-return]
+    return np.pad(x, widths, mode=mode)
 
 
 def _reshape(attributes: Attributes, x: Array, shape: Array) -> Array:
@@ -239,7 +242,8 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Squeeze": _squeeze,
     "Sub": lambda _, a, b: a - b,
     "Tile": lambda _, x, repeats: np.tile(x, repeats.tolist()),
-    "Transpose": lambda attributes, x: np.transpose(x, attributes.get("perm")),
+    # contiguous, or every later Gather would copy its table first
+    "Transpose": lambda attributes, x: np.ascontiguousarray(np.transpose(x, attributes.get("perm"))),
     "Unsqueeze": _unsqueeze,
     "Where": lambda _, condition, a, b: np.where(condition, a, b),
 }

@@ -1,0 +1,260 @@
+"""The integer warp: the same bits on every runtime as an int64 computation, and CompressAI's prediction above 55 dB."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnxruntime
+import openvino
+import pytest
+import torch
+from compressai.models.video.google import ScaleSpaceFlow
+from numpy.typing import NDArray
+
+from nvc_check.checker.photographs import photograph
+from nvc_check.exporter.graph_writer import GraphWriter
+from nvc_check.exporter.warp import write_warp
+from nvc_check.exporter.warp_pyramid import integer_kernel
+from nvc_check.runtimes.oracle import ExactGraph
+
+Ints = NDArray[np.int64]
+Run = Callable[[dict[str, Any]], Any]
+LEVELS, SIGMA = 6, 1.5
+FLOW_EXPONENT, SCALE_EXPONENT = -16, -13
+SIZES = [(128, 128), (256, 128), (384, 640)]
+KERNEL = [2, 9, 28, 55, 68, 55, 28, 9, 2]
+
+
+def warp_model(flow_exponent: int = FLOW_EXPONENT, flow_unit: int | None = None) -> onnx.ModelProto:
+    inputs = [
+        ir.Value(name=name, type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape([1, channels, "height", "width"]))
+        for name, channels in (("reference", 3), ("flow", 2), ("scale", 1))
+    ]
+    graph = GraphWriter("warp", inputs)
+    exponents = {"flow_exponent": flow_exponent, "scale_exponent": SCALE_EXPONENT}
+    predicted = write_warp(graph, *inputs, levels=LEVELS, sigma=SIGMA, flow_unit=flow_unit, **exponents)
+    model = graph.finish([(predicted, "predicted", ir.DataType.FLOAT, [1, 3, "height", "width"])])
+    return ir.to_proto(model)  # type: ignore[no-any-return]
+
+
+def half_up(numerator: Any, bits: int) -> Any:
+    return (numerator + (1 << bits - 1)) >> bits
+
+
+def blurred(picture: Ints) -> Ints:
+    for axis, bits in ((2, 7), (1, 9)):
+        reach = len(KERNEL) // 2
+        padded = np.pad(picture, [(reach, reach) if i == axis else (0, 0) for i in range(3)], mode="edge")
+        length = picture.shape[axis]
+        taps = (k * np.take(padded, range(i, i + length), axis=axis) for i, k in enumerate(KERNEL))
+        picture = half_up(sum(taps), bits)
+    return picture
+
+
+def bilinear_shares(share: Ints, y: Ints, x: Ints) -> Ints:
+    """(4, n): share / 16 of 2048, divided bilinearly; rounded down, the largest remainders up, first ones first."""
+    exact = np.stack([(32 - y) * (32 - x), (32 - y) * x, y * (32 - x), y * x]) * share
+    down, rest = exact // 8, exact % 8
+    missing = 128 * share - down.sum(axis=0)
+    for _ in range(3):
+        chosen = np.argmax(rest, axis=0)
+        take = missing > 0
+        down[chosen[take], np.flatnonzero(take)] += 1
+        rest[chosen, np.arange(len(share))] = -1
+        missing = missing - take
+    assert not missing.any()
+    return down
+
+
+def int64_warp(reference: Ints, flow: Ints, scale: Ints, shifts: tuple[int, int] | None = None) -> Ints:
+    """Quarter steps (3, H, W) from integers: the specification in exporter/warp.py, read again.
+
+    Args:
+        shifts: (multiplier, bits) from flow integers to 1/32 pixel; None for flow in halves of the picture.
+    """
+    height, width = reference.shape[1:]
+    volume = [4 * reference, blurred(4 * reference)]
+    for _ in range(2, LEVELS):
+        x = volume[-1]
+        quads = x[:, ::2, ::2] + x[:, 1::2, ::2] + x[:, ::2, 1::2] + x[:, 1::2, 1::2]
+        volume.append(blurred(half_up(quads, 2)))
+    positions = []
+    for axis, side, line in ((0, width, np.arange(width)), (1, height, np.arange(height)[:, None])):
+        multiplier, bits = shifts or (16 * side, -FLOW_EXPONENT)
+        moved = 32 * line + half_up(flow[axis] * multiplier, bits)
+        positions.append(np.clip(moved, 0, 32 * (side - 1)).reshape(-1))
+    # 16 * ((scale + 1) * 6 - 1) / 2 = 48 scale + 40
+    position = np.clip(half_up(48 * scale.reshape(-1), -SCALE_EXPONENT) + 40, 0, 16 * (LEVELS - 1))
+    lower = np.minimum(position // 16, LEVELS - 2)
+    total = np.zeros((3, height * width), np.int64)
+    for level, picture in enumerate(volume):
+        for here, share in ((lower == level, 16 * lower + 16 - position), (lower == level - 1, position - 16 * lower)):
+            x, y = (((p[here] + 16) >> max(level - 1, 0)) - 16 for p in positions)
+            weights = bilinear_shares(share[here], y & 31, x & 31)
+            for index, weight in enumerate(weights):
+                row = np.clip((y >> 5) + index // 2, 0, picture.shape[1] - 1)
+                column = np.clip((x >> 5) + index % 2, 0, picture.shape[2] - 1)
+                total[:, here] += weight * picture[:, row, column]
+    assert total.max(initial=0) <= 2048 * 1020
+    return half_up(total, 11).reshape(reference.shape)  # type: ignore[no-any-return]
+
+
+def feeds(reference: Ints, flow: Ints, scale: Ints, flow_exponent: int = FLOW_EXPONENT) -> dict[str, Any]:
+    values = {"reference": reference, "flow": flow * 2.0**flow_exponent, "scale": scale[None] * 2.0**SCALE_EXPONENT}
+    return {name: value[None].astype(np.float32) for name, value in values.items()}
+
+
+def cases(height: int, width: int) -> dict[str, tuple[Ints, Ints, Ints]]:
+    """(3, H, W) 0..255, (2, H, W) and (H, W) of 16 bits, signed."""
+    random = np.random.default_rng(height + width)
+    noise = random.integers(0, 256, (3, height, width))
+    checkerboard = np.broadcast_to(np.indices((height, width)).sum(axis=0) % 2 * 255, noise.shape).astype(np.int64)
+    impulses = np.zeros_like(noise)
+    impulses[:, [0, 0, 77, -1, -1], [0, -1, 50, 0, -1]] = 255
+    near = np.rint(random.standard_normal((2, height, width)) * 3 * 2**17 / width).astype(np.int64)
+    far = random.integers(-32768, 32768, near.shape)
+    ends = random.choice([-32768, 32767, 0, 1, -1], near.shape)
+    levels = random.integers(-9000, 9000, (height, width))
+    ramp = np.linspace(-8192, 8191, height * width).astype(np.int64).reshape(height, width)
+    still = np.zeros_like(near)
+    return {
+        "noise": (noise, near, levels),
+        "checkerboard, far outside": (checkerboard, far, random.choice([-32768, 32767, -8192], levels.shape)),
+        "impulses, extremes": (impulses, ends, random.integers(-32768, 32768, levels.shape)),
+        "impulses, every level": (impulses, still, ramp),
+        "white": (np.full_like(noise, 255), far, ramp),
+        "black": (np.zeros_like(noise), near, levels),
+    }
+
+
+def onnxruntime_run(model: bytes, level: Any) -> Run:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = level
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return lambda inputs: session.run(None, inputs)[0]
+
+
+def openvino_model(model: bytes) -> Any:
+    core = openvino.Core()
+    return core.compile_model(core.read_model(io.BytesIO(model)), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+
+def runs(model: onnx.ModelProto) -> dict[str, Run]:
+    data = model.SerializeToString()
+    levels = onnxruntime.GraphOptimizationLevel
+    compiled = openvino_model(data)
+    exact = ExactGraph(model)
+    return {
+        "onnxruntime": onnxruntime_run(data, levels.ORT_ENABLE_ALL),
+        "onnxruntime, not optimised": onnxruntime_run(data, levels.ORT_DISABLE_ALL),
+        "openvino": lambda inputs: compiled(inputs)[0],
+        "exact": lambda inputs: exact(inputs)["predicted"],
+    }
+
+
+@pytest.fixture(scope="module")
+def runtimes() -> dict[str, Run]:
+    model = warp_model()
+    onnx.checker.check_model(model, full_check=True)
+    return runs(model)
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_every_runtime_computes_the_int64_warp(runtimes: dict[str, Run], height: int, width: int) -> None:
+    """0 mismatches with one graph at every size."""
+    chosen = cases(height, width)
+    if height > 256:  # the int64 computation takes its time
+        chosen = {case: chosen[case] for case in ("noise", "checkerboard, far outside")}
+    for case, values in chosen.items():
+        expected = int64_warp(*values)
+        assert case in ("white", "black") or len(np.unique(expected)) > 4
+        inputs = feeds(*values)
+        for name, run in runtimes.items():
+            assert np.array_equal(run(inputs)[0] * 4, expected), f"{name}: {case}"
+
+
+def test_flow_in_pixels() -> None:
+    """flow_unit 64, 16 bits in 1/128 pixel: the same motion at any size."""
+    random = np.random.default_rng(5)
+    reference, scale = random.integers(0, 256, (3, 128, 256)), random.integers(-9000, 9000, (128, 256))
+    flow = random.choice([-32768, 32767, 300, -5, 2, -2, 6], (2, 128, 256))
+    expected = int64_warp(reference, flow, scale, shifts=(1, 2))
+    for name, run in runs(warp_model(flow_exponent=-13, flow_unit=64)).items():
+        assert np.array_equal(run(feeds(reference, flow, scale, -13))[0] * 4, expected), name
+
+
+def test_the_largest_index_is_exact_beyond_24_bits() -> None:
+    """Index = row x stride + column in int32: 4096 x 2304 has 24 million table rows, float32 counts to 16.7."""
+    rows, columns = np.array([5000, 4097, 5765, 4099], np.int32), np.array([1, 0, 4096, 3333], np.int32)
+    inputs = [
+        ir.Value(name=name, type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape(["n"]))
+        for name in ("rows", "columns")
+    ]
+    graph = GraphWriter("index", inputs)
+    whole = [graph.op("Cast", value, name=f"{value.name}_int32", to=ir.DataType.INT32) for value in inputs]
+    stride = graph.constant(np.array([4097], np.int32), "stride")
+    index = graph.op("Add", graph.op("Mul", whole[0], stride, name="before"), whole[1], name="index")
+    model = ir.to_proto(graph.finish([(index, "index", ir.DataType.INT32, ["n"])]))
+    given = {"rows": rows.astype(np.float32), "columns": columns.astype(np.float32)}
+    expected = rows.astype(np.int64) * 4097 + columns
+    data = model.SerializeToString()
+    compiled = openvino_model(data)
+    assert compiled(given)[0].tolist() == expected.tolist()
+    every = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    assert onnxruntime_run(data, every)(given).tolist() == expected.tolist()
+
+
+def test_a_picture_beyond_the_largest_side_is_an_error(runtimes: dict[str, Run]) -> None:
+    shape = (128, 8320)
+    values = np.zeros((3, *shape), np.int64), np.zeros((2, *shape), np.int64), np.zeros(shape, np.int64)
+    with pytest.raises(Exception, match=r"8320|8192"):
+        runtimes["onnxruntime"](feeds(*values))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", ["astronaut.png", "chelsea.png"])
+def test_prediction_is_compressais(runtimes: dict[str, Run], name: str) -> None:
+    """More than 55 dB against torch's float prediction: flow sd 3 pixels, level sd 1.5 around 1.5, both white noise."""
+    height, width = (384, 512) if name == "astronaut.png" else (256, 384)
+    picture = photograph(name)[32 : 32 + height, :width].transpose(2, 0, 1).astype(np.int64)
+    random = np.random.default_rng(1)
+    sides = np.array([width, height]).reshape(2, 1, 1)
+    flow = np.rint(random.standard_normal((2, height, width)) * 3 * 2**17 / sides).astype(np.int64)
+    level = 1.5 + 1.5 * random.standard_normal((height, width))
+    scale = np.rint(((2 * level + 1) / 6 - 1) * 2.0**-SCALE_EXPONENT).astype(np.int64)
+    inputs = feeds(picture, flow, scale)
+    motion = torch.from_numpy(np.concatenate([inputs["flow"], inputs["scale"]], axis=1))
+    wanted = ScaleSpaceFlow().forward_prediction(torch.from_numpy(inputs["reference"] / 255), motion).numpy()
+    got = runtimes["onnxruntime"](inputs) / 255
+    psnr = -10 * np.log10(np.mean((got.astype(np.float64) - wanted) ** 2))
+    print(f"{name}: {psnr:.2f} dB")
+    assert psnr > 55
+
+
+def test_kernel_is_the_gaussian_of_256() -> None:
+    assert integer_kernel(SIGMA).tolist() == KERNEL
+    for sigma in (0.7, 1.0, 2.0, 3.3):
+        kernel = integer_kernel(sigma)
+        assert kernel.sum() == 256
+        assert kernel.tolist() == kernel[::-1].tolist()
+        assert (np.diff(kernel[: len(kernel) // 2 + 1]) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"flow_exponent": -23}, "flow_exponent"), ({"flow_unit": 48}, "power of two")],
+)
+def test_what_could_round_is_refused(change: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        warp_model(**change)
+
+
+def test_the_file_is_the_same_every_time() -> None:
+    first, second = (warp_model().SerializeToString(deterministic=True) for _ in range(2))
+    assert first == second
