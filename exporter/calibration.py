@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 import torch
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 from nvc_check.models.architectures import Codec
 from nvc_check.models.errors import UsageError
 
-SHIFT = 4  # pixels between the two frames that a single picture makes for a video codec
+# pixels down and right between the two frames that a single picture makes for a video codec, one after the other: the
+# grids of the motion decoder must hold slow and fast motion
+SHIFTS = ((4, -4), (-1, 2), (16, 9), (-24, 0), (0, -40), (7, -7), (-3, 28), (0, 1), (48, 32), (-12, -20))
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,11 @@ def calibrate(codec: Codec, pictures: Iterable[NDArray[np.float32]]) -> Calibrat
         found.latents[part].append(y_hat.numpy().astype(np.float64))
         return y_hat
 
-    for picture in pictures:
+    for picture, shift in zip(pictures, cycle(SHIFTS), strict=False):
         frame = torch.from_numpy(picture)
         reference = codec.encode(frame, None, code)
         if codec.kind == "video":
-            codec.encode(torch.roll(frame, (SHIFT, -SHIFT), dims=(2, 3)), reference, code)
+            codec.encode(torch.roll(frame, shift, dims=(2, 3)), reference, code)
     if not next(iter(found.symbols.values())):
         raise UsageError("calibration: no pictures, expected at least one; name a folder or clip that has some")
     return found

@@ -16,7 +16,7 @@ from safetensors.torch import save
 
 from nvc_check.exporter.calibration import calibrate
 from nvc_check.exporter.certificate import Certificate, certify
-from nvc_check.exporter.frames import picture_graphs
+from nvc_check.exporter.frames import inter_graphs, picture_graphs
 from nvc_check.exporter.frozen_tables import freeze_tables
 from nvc_check.exporter.integer_graph import write_graph
 from nvc_check.exporter.layers import read_chain
@@ -28,6 +28,7 @@ from nvc_check.models.atomic import whole_folder
 from nvc_check.models.digest import canonical_json
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.package import FLAVOURS, Manifest, Package, Part, graph_name, write_manifest
+from nvc_check.models.video_codec import InterGraph
 
 Progress = Callable[[str], None]
 
@@ -79,9 +80,12 @@ def export_package(
         for name, graph in frames.items():
             ir.save(graph, folder / "fp32" / f"{name}.onnx")
         if scope == "decoder":
-            for name, graph in frames.items():
+            for name, module in codec.frame_graphs(native=False).items():
                 progress(f"{name}, integer")
-                made = picture_graphs(name, graph, parts, samples.latents, power_of_two=not allow_inexact)
+                if isinstance(module, InterGraph):
+                    made = inter_graphs(name, module, parts, samples.latents, power_of_two=not allow_inexact)
+                else:
+                    made = picture_graphs(name, frames[name], parts, samples.latents, power_of_two=not allow_inexact)
                 for flavour, integer_graph in made.items():
                     file = folder / "int" / f"{name}.{flavour}.onnx"
                     ir.save(integer_graph, file)

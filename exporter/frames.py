@@ -1,20 +1,26 @@
-"""The integer frame graphs of a codec, from its FP32 ones and the calibration's latents."""
+"""The integer frame graphs of a codec, from its FP32 decoders and the calibration's latents."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
 from nvc_check.exporter.frame_graph import write_frame
+from nvc_check.exporter.inter_graph import Prediction, write_inter
 from nvc_check.exporter.layers import Chain, read_chain
 from nvc_check.exporter.synthesis import IntegerSynthesis, quantize_synthesis
-from nvc_check.exporter.torch_export import part_of
+from nvc_check.exporter.torch_export import export_from_latents, part_of
+from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.package import FLAVOURS, FRAME_PEAK, Part
+from nvc_check.models.video_codec import InterGraph
 
 Float64 = NDArray[np.float64]
+
+CROP = 24  # rows and columns of each calibration latent that are used, from its middle: 384 pixels
 
 
 def picture_graphs(
@@ -33,28 +39,71 @@ def picture_graphs(
         ExportRefusedError: a node without exact form, by name.
     """
     chain = read_chain(fp32)
-    gain = np.full(chain.layers[-1].out_channels, float(FRAME_PEAK))
-    synthesis = quantized(chain, parts, latents, gain, picture=True, power_of_two=power_of_two)
-    exponents = means_exponents([synthesis], parts)
-    return {flavour: write_frame(synthesis, exponents, name, flavour) for flavour in FLAVOURS}
+    made = _quantized(chain, parts, latents, float(FRAME_PEAK), picture=True, power_of_two=power_of_two)
+    exponents = _means_exponents([made], parts)
+    return {flavour: write_frame(made, exponents, name, flavour) for flavour in FLAVOURS}
 
 
-def quantized(
+def inter_graphs(
+    name: str,
+    graph: InterGraph,
+    parts: Mapping[str, Part],
+    latents: Mapping[str, list[Float64]],
+    power_of_two: bool,
+) -> dict[str, ir.Model]:
+    """flavour -> the integer form of a graph that makes a picture from motion, residual and the reference.
+
+    Raises:
+        ExportRefusedError: a node without exact form, by name; a flow unit that is no power of two.
+    """
+    unit = graph.flow_unit
+    if unit is not None and not (unit >= 1 and float(unit).is_integer() and int(unit) & (int(unit) - 1) == 0):
+        raise ExportRefusedError(f"{name}: flow in units of {unit:g} pixels, expected a power of two; retrain with one")
+    prediction = Prediction(graph.levels, graph.sigma, None if unit is None else int(unit))
+    made = {}
+    for decoder, module in graph.decoders().items():
+        chain = _prefixed(read_chain(export_from_latents(module, parts, decoder)), decoder)
+        gain = 1.0 if decoder == "motion" else float(FRAME_PEAK)
+        made[decoder] = _quantized(chain, parts, latents, gain, picture=False, power_of_two=power_of_two)
+    exponents = _means_exponents(list(made.values()), parts)
+    return {
+        flavour: write_inter(made["motion"], made["residual"], prediction, exponents, name, flavour)
+        for flavour in FLAVOURS
+    }
+
+
+def _quantized(
     chain: Chain,
     parts: Mapping[str, Part],
     latents: Mapping[str, list[Float64]],
-    gain: Float64,
+    gain: float,
     *,
     picture: bool,
     power_of_two: bool,
 ) -> IntegerSynthesis:
-    """The integer form of a decoder that reads one or more parts' latents."""
+    """The integer form of a decoder that reads the latents of one or more parts."""
     read = [part_of(latent.symbols, parts) for latent in chain.latents]
-    together = [np.concatenate(each, axis=1) for each in zip(*(latents[part] for part in read), strict=True)]
-    return quantize_synthesis(chain, together, gain, picture=picture, power_of_two=power_of_two)
+    together = [_middle(np.concatenate(each, axis=1)) for each in zip(*(latents[part] for part in read), strict=True)]
+    gains = np.full(chain.layers[-1].out_channels, gain) if chain.layers else np.zeros(0)
+    return quantize_synthesis(chain, together, gains, picture=picture, power_of_two=power_of_two)
 
 
-def means_exponents(syntheses: list[IntegerSynthesis], parts: Mapping[str, Part]) -> dict[str, int | None]:
+def _middle(y_hat: Float64) -> Float64:
+    top, left = (max(0, (side - CROP) // 2) for side in y_hat.shape[2:])
+    return np.ascontiguousarray(y_hat[:, :, top : top + CROP, left : left + CROP])
+
+
+def _prefixed(chain: Chain, prefix: str) -> Chain:
+    """The same with the decoder's name in those of its layers: two decoders are written to one graph."""
+    layers = tuple(
+        replace(layer, name=f"{prefix}_{layer.name}", source=layer.source and f"{prefix}_{layer.source}")
+        for layer in chain.layers
+    )
+    outputs = tuple(replace(output, layer=f"{prefix}_{output.layer}") for output in chain.outputs)
+    return replace(chain, layers=layers, outputs=outputs)
+
+
+def _means_exponents(syntheses: list[IntegerSynthesis], parts: Mapping[str, Part]) -> dict[str, int | None]:
     """Symbols' input name -> e of its means."""
     names = {latent.symbols for synthesis in syntheses for latent in synthesis.latents}
     return {name: parts[part_of(name, parts)].means_exponent for name in names}

@@ -49,20 +49,23 @@ def export_entropy(codec: Codec, part: str) -> ir.Model:
 
 def export_frames(codec: Codec, parts: dict[str, Part]) -> dict[str, ir.Model]:
     """The FP32 graphs that make frames, by name."""
-    graphs = {}
-    for name, module in codec.frame_graphs(native=False).items():
-        inputs = {}
-        for entry in module.inputs:
-            if entry == "reference":
-                inputs[entry] = torch.zeros(1, 3, *(16 * side for side in LATENT))
-                continue
-            part = parts[part_of(entry, parts)]
-            if entry.endswith("means") and part.means_exponent is None:
-                continue
-            dtype = torch.float32 if entry.endswith("means") else torch.int32
-            inputs[entry] = torch.zeros(1, part.y_channels, *LATENT, dtype=dtype)
-        graphs[name] = _export(module, inputs, ["frame"], name)
-    return graphs
+    modules = codec.frame_graphs(native=False)
+    return {name: export_from_latents(module, parts, name) for name, module in modules.items()}
+
+
+def export_from_latents(module: Any, parts: Mapping[str, Part], name: str) -> ir.Model:
+    """A module whose `inputs` are symbols and means of parts, and perhaps the reference -> `frame`."""
+    inputs = {}
+    for entry in module.inputs:
+        if entry == "reference":
+            inputs[entry] = torch.zeros(1, 3, *(16 * side for side in LATENT))
+            continue
+        part = parts[part_of(entry, parts)]
+        if entry.endswith("means") and part.means_exponent is None:
+            continue
+        dtype = torch.float32 if entry.endswith("means") else torch.int32
+        inputs[entry] = torch.zeros(1, part.y_channels, *LATENT, dtype=dtype)
+    return _export(module, inputs, ["frame"], name)
 
 
 def part_of(entry: str, parts: Mapping[str, Part]) -> str:

@@ -20,7 +20,7 @@ from nvc_check.exporter.layers import Layer
 
 Float64 = NDArray[np.float64]
 
-DAMPING = 0.01  # of the mean of the inputs' second moments, on the diagonal: as in GPTQ
+DAMPING = 0.05  # of the mean of the inputs' second moments, on the diagonal
 POSITIONS = 30_000  # input positions that the moments are taken over, at most
 
 
@@ -135,7 +135,8 @@ def refitted(weight: Float64, moments: Moments) -> Float64:
     """(O, F) weights of least squares for the wanted sums, drawn to `weight` where the inputs say little."""
     damped = moments.second + _damping(moments) * np.eye(len(moments.second))
     missing = moments.cross - weight @ moments.second
-    return weight + np.linalg.solve(damped, missing.T).T
+    change: Float64 = np.linalg.solve(damped, missing.T).T
+    return weight + change
 
 
 def rounded(weight: Float64, exponent: Float64, largest: int, moments: Moments) -> Float64:
@@ -153,12 +154,6 @@ def rounded(weight: Float64, exponent: Float64, largest: int, moments: Moments) 
     result = np.empty_like(integers)
     result[:, order] = integers
     return result
-
-
-def error(weight: Float64, integers: Float64, exponent: Float64, moments: Moments) -> Float64:
-    """(O,) mean squared difference of the sums of `integers` on their grids from those of `weight`."""
-    difference = integers * np.exp2(exponent)[:, None] - weight
-    return np.einsum("of,fg,og->o", difference, moments.second, difference)
 
 
 def _damping(moments: Moments) -> float:

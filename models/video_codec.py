@@ -55,11 +55,17 @@ class InterGraph(nn.Module):
         super().__init__()
         self.motion_decoder = model.motion_decoder
         self.res_decoder = model.res_decoder
-        self.levels = model.num_levels + 1
+        self.levels: int = model.num_levels + 1
         self._volume = model.gaussian_volume
-        self._sigma = model.sigma0
-        self._flow_unit = getattr(model, "flow_unit", None)  # pixels; None: coordinates normalised to [-1, 1]
+        self.sigma: float = model.sigma0
+        self.flow_unit: float | None = getattr(
+            model, "flow_unit", None
+        )  # pixels; None: coordinates normalised to [-1, 1]
         self._native = model.forward_prediction if native else None
+
+    def decoders(self) -> dict[str, nn.Module]:
+        """Name -> the convolutional parts of this graph, from symbols and means: flow and scale, and the residual."""
+        return {"motion": MotionGraph(self.motion_decoder), "residual": ResidualGraph(self.res_decoder)}
 
     def forward(
         self,
@@ -82,13 +88,13 @@ class InterGraph(nn.Module):
         The same in real numbers as the 5-D grid sample with align_corners=False and border padding.
         """
         flow, scale = motion[:, :2], motion[:, 2:]
-        volume = self._volume(reference, self._sigma, self.levels - 1)  # (1, 3, levels, H, W)
+        volume = self._volume(reference, self.sigma, self.levels - 1)  # (1, 3, levels, H, W)
         height, width = reference.shape[2], reference.shape[3]
         rows = (2 * torch.arange(height, dtype=torch.float32) + 1) / height - 1
         columns = (2 * torch.arange(width, dtype=torch.float32) + 1) / width - 1
         right, down = flow[:, 0], flow[:, 1]
-        if self._flow_unit is not None:
-            right, down = right * (2 * self._flow_unit) / width, down * (2 * self._flow_unit) / height
+        if self.flow_unit is not None:
+            right, down = right * (2 * self.flow_unit) / width, down * (2 * self.flow_unit) / height
         x = right + columns.reshape(1, 1, -1)
         y = down + rows.reshape(1, -1, 1)
         stacked = volume.transpose(1, 2).reshape(1, 3 * self.levels, height, width)
@@ -101,6 +107,37 @@ class InterGraph(nn.Module):
             weight = (1 - (level - index).abs()).clamp(min=0)
             predicted = predicted + weight * warped[:, 3 * index : 3 * index + 3]
         return predicted
+
+
+class MotionGraph(nn.Module):
+    """Symbols and means of the motion -> flow x, flow y, scale: (1, 3, H, W) float32."""
+
+    inputs = ("motion.y", "motion.means")
+
+    def __init__(self, decoder: nn.Module) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, y: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
+        motion: torch.Tensor = self.decoder(y.to(torch.float32) + means)
+        return motion
+
+
+class ResidualGraph(nn.Module):
+    """Symbols and means of residual and motion -> what is added to the prediction: (1, 3, H, W) float32."""
+
+    inputs = ("residual.y", "residual.means", "motion.y", "motion.means")
+
+    def __init__(self, decoder: nn.Module) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(
+        self, y: torch.Tensor, means: torch.Tensor, motion_y: torch.Tensor, motion_means: torch.Tensor
+    ) -> torch.Tensor:
+        latents = (y.to(torch.float32) + means, motion_y.to(torch.float32) + motion_means)
+        residual: torch.Tensor = self.decoder(torch.cat(latents, dim=1))
+        return residual
 
 
 def _hyperprior(module: Any) -> Hyperprior:
