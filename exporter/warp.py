@@ -85,7 +85,7 @@ def write_warp(
 
 
 def share_table(levels: int) -> NDArray[np.int64]:
-    """(2, 16 (levels - 1) + 1, 3) int64 by scale position: (level, halvings, share) of the lower and the upper level."""
+    """(2, 16 (levels - 1) + 1, 3) int64 by scale position: (level, halvings, share) of lower and upper level."""
     position = np.arange(SHARES * (levels - 1) + 1)
     lower = np.minimum(position // SHARES, levels - 2)
     share = position - SHARES * lower
