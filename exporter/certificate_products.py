@@ -78,7 +78,8 @@ def _times_weights(x: Abstract, weight: Abstract, rank: int | None) -> Outcome:
     exponent, low, high = (np.broadcast_to(v, columns.shape[1]) for v in (x.exponent, x.low, x.high))
     low, high = np.minimum(low, 0), np.maximum(high, 0)  # partial sums leave products out
     grid = capped((finest_exponents(columns[:, :, None]) + exponent).min(axis=1))
-    positive, negative = np.maximum(columns, 0), np.minimum(columns, 0)
+    positive: Float64 = np.maximum(columns, 0.0)
+    negative: Float64 = np.minimum(columns, 0.0)
     bounds = ((positive - negative) @ np.maximum(-low, high)) / np.exp2(grid)
     _below(bounds, "a sum")
     bits = weight_bits(columns)
