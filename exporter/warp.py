@@ -67,8 +67,8 @@ def write_warp(
         raise ValueError(f"levels: found {levels}, expected 3 to 6")
     _check_exponents(levels, flow_exponent, scale_exponent, flow_unit)
     atlas = write_atlas(graph, write_pyramid(graph, reference, levels, sigma))
-    x = _picture_position(graph, flow, 0, flow_unit)
-    y = _picture_position(graph, flow, 1, flow_unit)
+    x = _picture_position(graph, flow, 0, levels, flow_unit)
+    y = _picture_position(graph, flow, 1, levels, flow_unit)
     weights = _weights(graph)
     chosen = _levels(graph, atlas, scale, levels)
     parts = [_weighted(graph, atlas, weights, level, x, y, upper) for upper, level in enumerate(chosen)]
@@ -135,8 +135,8 @@ def _scale_position(graph: GraphWriter, scale: ir.Value, levels: int) -> ir.Valu
     return graph.op("Cast", flat, name="warp_scale_position", to=ir.DataType.INT32)
 
 
-def _picture_position(graph: GraphWriter, flow: ir.Value, axis: int, flow_unit: int | None) -> ir.Value:
-    """(H W,) float32: X + 16 (axis 0) or Y + 16 (axis 1) in 1/32 pixel, within the picture."""
+def _picture_position(graph: GraphWriter, flow: ir.Value, axis: int, levels: int, flow_unit: int | None) -> ir.Value:
+    """(H W,) float32: X + 16 (axis 0) or Y + 16 (axis 1) within the picture, in pixels of the smallest level."""
     name = "warp_" + "xy"[axis]
     zero, one, two, three = (graph.constant(np.array([value], np.int64), f"axis_{value}") for value in range(4))
     shape = graph.op("Shape", flow, name=f"{name}_shape")
@@ -163,7 +163,8 @@ def _picture_position(graph: GraphWriter, flow: ir.Value, axis: int, flow_unit: 
     whole = graph.op("Mul", pixels, graph.scalar(PEL), name=f"{name}_whole")
     highest = graph.op("Sub", whole, graph.scalar(PEL / 2), name=f"{name}_highest")
     clipped = graph.op("Clip", position, graph.scalar(PEL / 2), highest, name=f"{name}_clipped")
-    return graph.op("Reshape", clipped, _flat(graph), name=name)
+    pixels = graph.op("Mul", clipped, graph.scalar(2.0 ** -(levels - 2) / PEL), name=f"{name}_of_smallest_level")
+    return graph.op("Reshape", pixels, _flat(graph), name=name)
 
 
 _FIELDS = ("factor", "row", "column", "share")
@@ -174,7 +175,7 @@ class _Level:
     """One of the two levels of every pixel, (H W,) float32 each.
 
     Attributes:
-        factor: pixels of the level per 1/32 pixel of the picture.
+        factor: 2^(levels - 2), less what the level was halved: integers, as all of the table, for its bounds' sake.
         row, column: where the level begins in the atlas.
         share: 1024 x its share in sixteenths: the first entry of the weight table.
     """
@@ -190,7 +191,9 @@ def _levels(graph: GraphWriter, atlas: Atlas, scale: ir.Value, levels: int) -> l
     position = _scale_position(graph, scale, levels)
     columns = []
     for name, (level, halvings, share) in zip(("lower", "upper"), share_table(levels).transpose(0, 2, 1), strict=True):
-        columns.append(graph.constant(np.exp2(-halvings).astype(np.float32)[:, None] / PEL, f"warp_{name}_factors"))
+        columns.append(
+            graph.constant(np.exp2(levels - 2 - halvings).astype(np.float32)[:, None], f"warp_{name}_factors")
+        )
         of_level = graph.constant(level.astype(np.int32), f"warp_{name}_levels")
         columns.append(graph.op("Gather", atlas.starts, of_level, name=f"warp_{name}_starts", axis=0))
         columns.append(graph.constant((share * PEL * PEL).astype(np.float32)[:, None], f"warp_{name}_shares"))
@@ -201,6 +204,10 @@ def _levels(graph: GraphWriter, atlas: Atlas, scale: ir.Value, levels: int) -> l
     for index, what in enumerate(f"{level}_{field}" for level in ("lower", "upper") for field in _FIELDS):
         begin, end = (graph.constant(np.array([v], np.int64), f"axis_{v}") for v in (index, index + 1))
         column = graph.op("Slice", rows, begin, end, axis, name=f"warp_{what}_column")
+        if what.endswith(("factor", "share")):
+            # always true, but what bounds the column for a proof that takes the table as a whole
+            least, most = (1, 2 ** (levels - 2)) if what.endswith("factor") else (0, SHARES * PEL * PEL)
+            column = graph.op("Clip", column, graph.scalar(least), graph.scalar(most), name=f"warp_{what}_bounded")
         values.append(graph.op("Reshape", column, _flat(graph), name=f"warp_{what}"))
     return [_Level(*values[:4]), _Level(*values[4:])]
 
