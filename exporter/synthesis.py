@@ -3,6 +3,11 @@
 Every tensor between the layers is integers of 8 bits on a grid per channel that is absorbed in the weights, so that
 all scales between layers are 1. Latents are read in two limbs of 8 bits, as twice the channels: the means make them
 finer than 8 bits, and the first layer, at 1/16 of the resolution, is the cheapest one to widen.
+
+Where the quality goes, dB below FP32 at the same symbols, mean of 12 Kodak photographs, the bundled image codec:
+    weights rounded one by one 1.14, with the mean error put into the biases 0.48, by weight_rounding.py 0.19
+    and with latents of 11 bits in place of 8: 0.12; and with activations whose rare peaks saturate: 0.08
+    weights of 7 bits, which int8 kernels on x86 without VNNI could take as int8: 0.20
 """
 
 from __future__ import annotations
@@ -55,7 +60,7 @@ def _latent_grid(latents: list[Float64], power_of_two: bool) -> Float64:
 def limbs(y_hat: Float64, grid: Float64) -> Float64:
     """(1, 2C, h, w) integers within [-128, 127]: y_hat on `grid`, and what is left on a grid 2^FINE finer."""
     steps = y_hat / _wide(grid)
-    coarse = np.clip(np.rint(steps), -LIMB_MAX - 1, LIMB_MAX)
+    coarse: Float64 = np.clip(np.rint(steps), -LIMB_MAX - 1, LIMB_MAX)
     fine = np.clip(np.rint((steps - coarse) * 2.0**FINE), -LIMB_MAX - 1, LIMB_MAX)
     return np.concatenate([coarse, fine], axis=1)
 
@@ -185,7 +190,8 @@ def _features(layer: Layer, taps: Int64) -> Float64:
 
 def _sums(made: IntegerLayer, x: Float64) -> Float64:
     steps = np.exp2(made.weight_exponent)
-    return layer_sums(made.layer, made.weight * _along(made.layer, steps, output=True), made.bias * steps, x)
+    bias: Float64 = made.bias.astype(np.float64) * steps
+    return layer_sums(made.layer, made.weight * _along(made.layer, steps, output=True), bias, x)
 
 
 def _along(layer: Layer, values: Float64, output: bool) -> Float64:

@@ -151,10 +151,11 @@ def rounded(weight: Float64, exponent: Float64, largest: int, moments: Moments) 
     for i in range(len(order)):
         integers[:, i] = np.clip(np.rint(left[:, i]), -largest, largest)
         left[:, i:] -= np.outer((left[:, i] - integers[:, i]) / upper[i, i], upper[i, i:])
-    result = np.empty_like(integers)
+    result: Float64 = np.empty_like(integers)
     result[:, order] = integers
     return result
 
 
 def _damping(moments: Moments) -> float:
-    return DAMPING * max(float(np.trace(moments.second)) / len(moments.second), 1e-9)
+    mean = float(np.trace(moments.second)) / len(moments.second)
+    return DAMPING * max(mean, 1e-9)
