@@ -13,6 +13,7 @@ import typer
 from nvc_check.checker.console import error_line, output_console, progress_bar, shown_path, status
 from nvc_check.models.atomic import check_place
 from nvc_check.models.errors import NvcCheckError, UsageError
+from nvc_check.models.package import SCOPES
 
 app = typer.Typer(
     add_completion=False,
@@ -38,7 +39,7 @@ def export(
     ],
     out: OutOption,
     precision: Annotated[str, typer.Option(help="Bits of weights and activations: w8a8.")] = "w8a8",
-    scope: Annotated[str, typer.Option(help="What becomes integer: hyperprior.")] = "hyperprior",
+    scope: Annotated[str, typer.Option(help="Exact part: hyperprior, or decoder (frames too).")] = "hyperprior",
     calibration: Annotated[
         Path | None,
         typer.Option(help="Pictures or clip to calibrate on; default: photographs that scikit-image bundles."),
@@ -48,9 +49,9 @@ def export(
     ] = False,
 ) -> None:
     """Exports CODEC to the package OUT: FP32 and exact integer ONNX graphs, frozen tables, certificate, digests."""
-    for option, found, known in (("precision", precision, "w8a8"), ("scope", scope, "hyperprior")):
-        if found != known:
-            raise UsageError(f"--{option} {found}: this version has {known} only")
+    for option, found, known in (("precision", precision, ("w8a8",)), ("scope", scope, SCOPES)):
+        if found not in known:
+            raise UsageError(f"--{option} {found}: expected {' or '.join(known)}")
     check_place(out)
     from nvc_check.checker.calibration import calibration_pictures
     from nvc_check.exporter.export import export_package
@@ -59,7 +60,7 @@ def export(
     with status(f"exporting {codec}") as step:
         loaded = load_codec(codec)
         pictures = calibration_pictures(calibration, loaded.multiple)
-        package = export_package(loaded, pictures, out, allow_inexact=allow_inexact, progress=step)
+        package = export_package(loaded, pictures, out, scope=scope, allow_inexact=allow_inexact, progress=step)
     verdict = "exact" if package.manifest.exact else "INEXACT (ordinary scales)"
     print(f"{shown_path(out)}: {package.manifest.name}, {precision}, scope {scope}, {verdict}")
     print(f"package {package.manifest.digest}")

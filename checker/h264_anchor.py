@@ -17,6 +17,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.frame import PictureType
 
 from nvc_check.checker.clip import cropped, open_clip, padded
 from nvc_check.checker.encode import Encoder, psnr
@@ -38,7 +39,7 @@ def h264_point(clip: Path, factor: int) -> tuple[float, float]:
             bits = pixels = 0
             for frame in source.decode(video):
                 pixels += frame.width * frame.height
-                frame.pict_type = av.video.frame.PictureType.NONE
+                frame.pict_type = PictureType.NONE
                 bits += _muxed(target, stream.encode(frame))
             bits += _muxed(target, stream.encode())
         decoded, originals = ((rgb.astype(np.float32) / 255 for rgb in video_frames(f)) for f in (file, clip))

@@ -14,7 +14,8 @@ from nvc_check.runtimes.leg import EngineInfo, LegSpec, Runnable, Tensors, check
 
 
 def open_engine(spec: LegSpec, package: Package) -> EagerEngine:
-    return EagerEngine(checked_options(spec, {"threads": None}), package)
+    # isa is set in the process's environment before torch is imported: launch.py
+    return EagerEngine(checked_options(spec, {"threads": None, "isa": ("sse41", "avx2")}), package)
 
 
 class EagerEngine:

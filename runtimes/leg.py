@@ -18,25 +18,29 @@ Tensors = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class LegSpec:
-    """A leg as spelled on the command line: `cpu:opt=off,threads=1` is engine `cpu` with two options."""
+    """A leg as spelled on the command line.
+
+    `cpu:opt=off,threads=1` is engine `cpu` with two options, `cpu@haswell` the same engine on an emulated processor.
+    """
 
     name: str
     engine: str
     options: dict[str, str]
+    machine: str = ""
 
     @classmethod
     def parse(cls, spelled: str) -> LegSpec:
-        """Raises UsageError where `spelled` is not NAME or NAME:KEY=VALUE,KEY=VALUE."""
-        match = re.fullmatch(r"([a-z][a-z0-9_-]*)(?::(.+))?", spelled)
+        """Raises UsageError where `spelled` is not NAME[@PROCESSOR] or NAME[@PROCESSOR]:KEY=VALUE,KEY=VALUE."""
+        match = re.fullmatch(r"([A-Za-z][A-Za-z0-9_-]*)(?:@([a-z0-9-]+))?(?::(.+))?", spelled)
         if not match:
             raise UsageError(f"provider {spelled!r}: expected a name, or name:option=value,option=value")
         options: dict[str, str] = {}
-        for pair in (match[2] or "").split(",") if match[2] else []:
+        for pair in (match[3] or "").split(",") if match[3] else []:
             key, equals, value = pair.partition("=")
             if not (key and equals and value) or key in options:
                 raise UsageError(f"provider {spelled!r}: option {pair!r}, expected option=value, each once")
             options[key] = value
-        return cls(spelled, match[1], options)
+        return cls(spelled, match[1], options, match[2] or "")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 import threading
 from contextlib import suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nvc_check.models import errors
+from nvc_check.runtimes.launch import command_of
 from nvc_check.runtimes.leg import EngineInfo, LegSpec, Tensors
 from nvc_check.runtimes.wire import receive, send
 
@@ -25,6 +25,7 @@ class LegProcess:
         self._package = package
         self.time_limit = time_limit  # seconds for one answer
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the leg
+        self._scratch = tempfile.TemporaryDirectory(prefix="nvc-check-leg-")
         self._process: subprocess.Popen[bytes] | None = None
 
     def open(self) -> tuple[EngineInfo, tuple[str, ...]]:
@@ -35,8 +36,10 @@ class LegProcess:
             UsageError: unknown engine or option.
             RunFailedError: the process did not start or died.
         """
+        command, variables = command_of(self.spec, Path(self._scratch.name))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "nvc_check.runtimes.worker"],
+            command,
+            env=variables,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -64,6 +67,7 @@ class LegProcess:
                         pipe.close()
             self._process = None
         self._log.close()
+        self._scratch.cleanup()
 
     def _ask(self, request: dict[str, Any], arrays: Tensors) -> tuple[dict[str, Any], Tensors]:
         process = self._process

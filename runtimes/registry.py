@@ -15,18 +15,27 @@ from nvc_check.runtimes.leg import Engine, LegSpec
 
 @dataclass(frozen=True)
 class Registered:
-    """Where an engine is and what it needs; `module` has open_engine(spec, package) -> Engine."""
+    """Where an engine is and what it needs.
+
+    Attributes:
+        module: has open_engine(spec, package) -> Engine.
+        requires: the module that must import.
+        install: the line that installs it.
+        packages, npm: what its own environment holds, for engines that others exclude.
+    """
 
     module: str
     requires: str
     install: str
     summary: str
+    packages: tuple[str, ...] = ()
+    npm: tuple[str, ...] = ()
 
 
 ENGINES: Final[dict[str, Registered]] = {
     "torch": Registered(
         "nvc_check.runtimes.eager", "torch", "pip install 'nvc-check[export]'",
-        "PyTorch eager; the reference of the FP32 path"
+        "PyTorch eager; the reference of the FP32 path; threads=N, isa=sse41|avx2",
     ),
     "cpu": Registered(
         "nvc_check.runtimes.cpu", "onnxruntime", "pip install 'nvc-check[cpu]'",
@@ -44,7 +53,26 @@ ENGINES: Final[dict[str, Registered]] = {
         "nvc_check.runtimes.oracle", "numpy", "pip install nvc-check",
         "the oracle: exact arithmetic, integer path; flavour=qdq|carrier",
     ),
+    "reference": Registered(
+        "nvc_check.runtimes.reference", "onnx", "pip install nvc-check",
+        "onnx.reference, numpy; flavour=qdq|carrier",
+    ),
+    "webgpu": Registered(
+        "nvc_check.runtimes.webgpu", "onnxruntime", "nvc-check providers --install webgpu",
+        "ONNX Runtime WebGPU; adapter=swiftshader|system, flavour=qdq|carrier",
+        packages=("onnxruntime-webgpu==1.27.0",),
+    ),
+    "OpenVINOExecutionProvider": Registered(
+        "nvc_check.runtimes.ort_provider", "onnxruntime",
+        "nvc-check providers --install OpenVINOExecutionProvider",
+        "ONNX Runtime OpenVINO; flavour=qdq|carrier, others go to the provider (device_type=CPU)",
+        packages=("onnxruntime-openvino==1.24.1",),
+    ),
 }  # fmt: skip
+PROVIDER = Registered(
+    "nvc_check.runtimes.ort_provider", "onnxruntime", "install the onnxruntime package that brings it",
+    "an execution provider of ONNX Runtime by its full name; options go to the provider",
+)  # fmt: skip
 
 
 def known_engines() -> dict[str, Registered]:
@@ -58,10 +86,17 @@ def known_engines() -> dict[str, Registered]:
 
 def check_names(specs: list[LegSpec]) -> None:
     """Raises UsageError for an engine that does not exist; lists those that do."""
-    known = known_engines()
     for spec in specs:
-        if spec.engine not in known:
-            raise UsageError(f"provider {spec.engine!r}: unknown; known are {', '.join(known)}")
+        if registered(spec.engine) is None:
+            raise UsageError(
+                f"provider {spec.engine!r}: unknown; known are {', '.join(known_engines())},"
+                " or an ONNX Runtime provider by its full name, ...ExecutionProvider"
+            )
+
+
+def registered(engine: str) -> Registered | None:
+    """Where `engine` is; every name ending in ExecutionProvider is one of ONNX Runtime's."""
+    return known_engines().get(engine) or (PROVIDER if engine.endswith("ExecutionProvider") else None)
 
 
 def open_engine(spec: LegSpec, package: Package) -> Engine:
@@ -72,12 +107,13 @@ def open_engine(spec: LegSpec, package: Package) -> Engine:
         ProviderUnavailableError: not installed (says the pip line) or no such device.
     """
     check_names([spec])
-    registered = known_engines()[spec.engine]
+    found = registered(spec.engine)
+    assert found is not None
     try:
-        importlib.import_module(registered.requires)
+        importlib.import_module(found.requires)
     except ImportError as error:
         raise ProviderUnavailableError(
-            f"{spec.name}: {registered.requires} is not installed ({error}); {registered.install}"
+            f"{spec.name}: {found.requires} is not installed ({error}); {found.install}"
         ) from error
-    opener: Callable[[LegSpec, Package], Engine] = importlib.import_module(registered.module).open_engine
+    opener: Callable[[LegSpec, Package], Engine] = importlib.import_module(found.module).open_engine
     return opener(spec, package)

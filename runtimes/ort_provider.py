@@ -1,0 +1,65 @@
+"""Any execution provider of ONNX Runtime by its full name (CoreMLExecutionProvider); no node is left to the CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnxruntime
+
+from nvc_check.models.errors import ProviderUnavailableError, UsageError
+from nvc_check.models.package import Package
+from nvc_check.runtimes.cpu import session, session_options
+from nvc_check.runtimes.fingerprint import cpu_fingerprint
+from nvc_check.runtimes.leg import EngineInfo, LegSpec, Runnable
+
+
+def open_engine(spec: LegSpec, package: Package) -> ProviderEngine:
+    """Options other than `flavour` go to the provider as they are.
+
+    Raises:
+        ProviderUnavailableError: this ONNX Runtime has no such provider.
+    """
+    require_provider(spec.name, spec.engine, f"install the onnxruntime package that brings {spec.engine}")
+    return ProviderEngine(spec)
+
+
+class ProviderEngine:
+    """Takes the carrier flavour unless told otherwise: plain float operators are what every provider has."""
+
+    paths = ("fp32", "int")
+
+    def __init__(self, spec: LegSpec) -> None:
+        options = dict(spec.options)
+        self.flavour = options.pop("flavour", "carrier")
+        if self.flavour not in ("qdq", "carrier"):
+            raise UsageError(f"provider {spec.name}: flavour={self.flavour}, expected one of qdq, carrier")
+        self._spec, self._options = spec, options
+        settings = {**options, "flavour": self.flavour}
+        device = spec.engine.removesuffix("ExecutionProvider").lower()
+        self.info = EngineInfo("onnxruntime", onnxruntime.__version__, device, {**cpu_fingerprint(), **settings})
+
+    def load(self, model: Path, graph: str) -> Runnable:
+        return provider_session(self._spec.name, model, self._spec.engine, self._options)
+
+
+def require_provider(name: str, provider: str, remedy: str) -> None:
+    """Raises ProviderUnavailableError where this ONNX Runtime was built without `provider`."""
+    available = onnxruntime.get_available_providers()
+    if provider not in available:
+        raise ProviderUnavailableError(
+            f"{name}: onnxruntime {onnxruntime.__version__} has no {provider}, only {', '.join(available)}; {remedy}"
+        )
+
+
+def provider_session(name: str, model: Path, provider: str, options: dict[str, str]) -> Runnable:
+    """A session that runs on `provider` alone.
+
+    Raises:
+        ProviderUnavailableError: it cannot start, or would leave nodes to the CPU.
+    """
+    settings = session_options({})
+    settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    try:
+        return session(model, settings, [(provider, options)])
+    except Exception as error:
+        raise ProviderUnavailableError(f"{name}: {error}") from error

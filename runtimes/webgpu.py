@@ -1,0 +1,39 @@
+"""The leg `webgpu`: ONNX Runtime's WebGPU provider, on a GPU or Chromium's SwiftShader; no node is left to the CPU."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import onnxruntime
+
+from nvc_check.models.package import Package
+from nvc_check.runtimes.fingerprint import cpu_fingerprint
+from nvc_check.runtimes.leg import EngineInfo, LegSpec, Runnable, checked_options
+from nvc_check.runtimes.ort_provider import provider_session, require_provider
+
+PROVIDER = "WebGpuExecutionProvider"
+
+
+def open_engine(spec: LegSpec, package: Package) -> WebGpuEngine:
+    """Raises ProviderUnavailableError where this ONNX Runtime has no WebGPU provider."""
+    options = checked_options(spec, {"adapter": ("swiftshader", "system"), "flavour": ("qdq", "carrier")})
+    require_provider(spec.name, PROVIDER, "nvc-check providers --install webgpu")
+    return WebGpuEngine(spec.name, options)
+
+
+class WebGpuEngine:
+    """Takes the carrier flavour: WebGPU has no 8-bit tensors and no QuantizeLinear."""
+
+    paths = ("fp32", "int")
+
+    def __init__(self, name: str, options: dict[str, str]) -> None:
+        self.flavour = options.get("flavour", "carrier")
+        self._name = name
+        driver = Path(os.environ.get("VK_DRIVER_FILES", "system")).stem
+        settings = {"driver": driver, "flavour": self.flavour}
+        device = "webgpu, SwiftShader" if "swiftshader" in driver else "webgpu"
+        self.info = EngineInfo("onnxruntime", onnxruntime.__version__, device, {**cpu_fingerprint(), **settings})
+
+    def load(self, model: Path, graph: str) -> Runnable:
+        return provider_session(self._name, model, PROVIDER, {})
