@@ -72,7 +72,7 @@ class Encoder:
                 z = np.clip(z, self._parts[part].z_min, self._parts[part].z_max)
             indexes, means = self._parameters(path, part, z)
             y_symbols = np.rint(y.numpy() - means).astype(np.int32)
-            if path == "int":
+            if path == "int" and self._decoder is not None:
                 y_symbols = np.clip(y_symbols, self._parts[part].y_min, self._parts[part].y_max)
             symbols[f"{part}.y"], symbols[f"{part}.z"] = y_symbols, z
             tables = self._tables[part]
