@@ -10,7 +10,7 @@ import onnxruntime
 from nvc_check.models.errors import RunFailedError
 from nvc_check.models.package import Package
 from nvc_check.runtimes.fingerprint import cpu_fingerprint
-from nvc_check.runtimes.leg import EngineInfo, LegSpec, Runnable, Tensors, checked_options
+from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable, Tensors, checked_options
 
 LEVELS = {
     "off": "ORT_DISABLE_ALL",
@@ -18,10 +18,11 @@ LEVELS = {
     "extended": "ORT_ENABLE_EXTENDED",
     "all": "ORT_ENABLE_ALL",
 }
+KNOBS: Knobs = {"opt": tuple(LEVELS), "threads": None, "flavour": ("qdq", "carrier")}
 
 
 def open_engine(spec: LegSpec, package: Package) -> CpuEngine:
-    return CpuEngine(checked_options(spec, {"opt": tuple(LEVELS), "threads": None, "flavour": ("qdq", "carrier")}))
+    return CpuEngine(checked_options(spec, KNOBS))
 
 
 class CpuEngine:

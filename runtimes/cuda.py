@@ -11,14 +11,15 @@ from nvc_check.models.errors import ProviderUnavailableError
 from nvc_check.models.package import Package
 from nvc_check.runtimes.cpu import session, session_options
 from nvc_check.runtimes.fingerprint import cpu_fingerprint
-from nvc_check.runtimes.leg import EngineInfo, LegSpec, Runnable, checked_options
+from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable, checked_options
 
 PROVIDER = "CUDAExecutionProvider"
+KNOBS: Knobs = {"tf32": ("on", "off"), "flavour": ("qdq", "carrier")}
 
 
 def open_engine(spec: LegSpec, package: Package) -> CudaEngine:
     """Raises ProviderUnavailableError where this ONNX Runtime has no CUDA provider or finds no GPU."""
-    options = checked_options(spec, {"tf32": ("on", "off"), "flavour": ("qdq", "carrier")})
+    options = checked_options(spec, KNOBS)
     if PROVIDER not in onnxruntime.get_available_providers():
         raise ProviderUnavailableError(
             f"{spec.name}: onnxruntime {onnxruntime.__version__} has no {PROVIDER}, only"

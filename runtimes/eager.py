@@ -10,12 +10,13 @@ from nvc_check.models.codecs import load_codec
 from nvc_check.models.hyperprior import Hyperprior
 from nvc_check.models.package import Package, graph_name
 from nvc_check.runtimes.fingerprint import cpu_fingerprint
-from nvc_check.runtimes.leg import EngineInfo, LegSpec, Runnable, Tensors, checked_options
+from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable, Tensors, checked_options
+
+KNOBS: Knobs = {"threads": None, "isa": ("sse41", "avx2")}  # isa is set before torch is imported: launch.py
 
 
 def open_engine(spec: LegSpec, package: Package) -> EagerEngine:
-    # isa is set in the process's environment before torch is imported: launch.py
-    return EagerEngine(checked_options(spec, {"threads": None, "isa": ("sse41", "avx2")}), package)
+    return EagerEngine(checked_options(spec, KNOBS), package)
 
 
 class EagerEngine:

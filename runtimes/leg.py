@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from nvc_check.models.errors import UsageError
 
 Tensors = dict[str, NDArray[Any]]
+Knobs = Mapping[str, tuple[str, ...] | None]
+"""An engine file's KNOBS: its options and their values (None: a positive number); a sweep runs through them."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Engine(Protocol):
         ...
 
 
-def checked_options(spec: LegSpec, known: Mapping[str, tuple[str, ...] | None]) -> dict[str, str]:
+def checked_options(spec: LegSpec, known: Knobs) -> dict[str, str]:
     """The options, each of `known` with one of its values (None: a positive number).
 
     Raises:

@@ -10,12 +10,13 @@ import openvino
 from nvc_check.models.errors import RunFailedError
 from nvc_check.models.package import Package
 from nvc_check.runtimes.fingerprint import cpu_fingerprint
-from nvc_check.runtimes.leg import EngineInfo, LegSpec, Runnable, Tensors, checked_options
+from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable, Tensors, checked_options
+
+KNOBS: Knobs = {"precision": ("f32", "bf16", "default"), "threads": None, "flavour": ("qdq", "carrier")}
 
 
 def open_engine(spec: LegSpec, package: Package) -> OpenVinoEngine:
-    known = {"precision": ("f32", "bf16", "default"), "threads": None, "flavour": ("qdq", "carrier")}
-    return OpenVinoEngine(checked_options(spec, known))
+    return OpenVinoEngine(checked_options(spec, KNOBS))
 
 
 class OpenVinoEngine:

@@ -17,15 +17,16 @@ from onnx import numpy_helper
 
 from nvc_check.models.errors import RunFailedError
 from nvc_check.models.package import Package
-from nvc_check.runtimes.leg import EngineInfo, LegSpec, Runnable, Tensors, checked_options
+from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable, Tensors, checked_options
 from nvc_check.runtimes.oracle_operators import OPERATORS, as_exact
 from nvc_check.runtimes.oracle_sums import SUMS, exact_sum, largest_magnitude
 
 Array = NDArray[Any]
+KNOBS: Knobs = {"flavour": ("qdq", "carrier")}
 
 
 def open_engine(spec: LegSpec, package: Package) -> Oracle:
-    options = checked_options(spec, {"flavour": ("qdq", "carrier")})
+    options = checked_options(spec, KNOBS)
     return Oracle(options.get("flavour", "qdq"), package.manifest.exact)
 
 

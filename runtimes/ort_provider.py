@@ -10,7 +10,9 @@ from nvc_check.models.errors import ProviderUnavailableError, UsageError
 from nvc_check.models.package import Package
 from nvc_check.runtimes.cpu import session, session_options
 from nvc_check.runtimes.fingerprint import cpu_fingerprint
-from nvc_check.runtimes.leg import EngineInfo, LegSpec, Runnable
+from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable
+
+KNOBS: Knobs = {"flavour": ("qdq", "carrier")}  # of the checker; a provider's own are not listed by ONNX Runtime
 
 
 def open_engine(spec: LegSpec, package: Package) -> ProviderEngine:

@@ -12,11 +12,13 @@ from onnx.reference import ReferenceEvaluator
 from nvc_check.models.errors import RunFailedError
 from nvc_check.models.package import Package
 from nvc_check.runtimes.fingerprint import cpu_fingerprint
-from nvc_check.runtimes.leg import EngineInfo, LegSpec, Runnable, Tensors, checked_options
+from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable, Tensors, checked_options
+
+KNOBS: Knobs = {"flavour": ("qdq", "carrier")}
 
 
 def open_engine(spec: LegSpec, package: Package) -> ReferenceEngine:
-    return ReferenceEngine(checked_options(spec, {"flavour": ("qdq", "carrier")}))
+    return ReferenceEngine(checked_options(spec, KNOBS))
 
 
 class ReferenceEngine:

@@ -9,15 +9,16 @@ import onnxruntime
 
 from nvc_check.models.package import Package
 from nvc_check.runtimes.fingerprint import cpu_fingerprint
-from nvc_check.runtimes.leg import EngineInfo, LegSpec, Runnable, checked_options
+from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable, checked_options
 from nvc_check.runtimes.ort_provider import provider_session, require_provider
 
 PROVIDER = "WebGpuExecutionProvider"
+KNOBS: Knobs = {"adapter": ("swiftshader", "system"), "flavour": ("qdq", "carrier")}
 
 
 def open_engine(spec: LegSpec, package: Package) -> WebGpuEngine:
     """Raises ProviderUnavailableError where this ONNX Runtime has no WebGPU provider."""
-    options = checked_options(spec, {"adapter": ("swiftshader", "system"), "flavour": ("qdq", "carrier")})
+    options = checked_options(spec, KNOBS)
     require_provider(spec.name, PROVIDER, "nvc-check providers --install webgpu")
     return WebGpuEngine(spec.name, options)
 
