@@ -78,7 +78,7 @@ def convolution(x: Array, weight: Array, attributes: dict[str, Any]) -> Array:
     total = np.zeros((x.shape[0], group, filters.shape[1], height * width))
     for row in range(weight.shape[2]):
         for column in range(weight.shape[3]):
-            tap = filters[..., row, column]
+            tap = np.ascontiguousarray(filters[..., row, column])  # BLAS takes no other, numpy's own loop is slow
             if not tap.any():
                 continue
             rows = _span(row * dilation[0], stride[0], height)
@@ -101,7 +101,7 @@ def transposed_convolution(x: Array, weight: Array, attributes: dict[str, Any]) 
     total = np.zeros((x.shape[0], group * filters.shape[1], *shape))
     for row in range(weight.shape[2]):
         for column in range(weight.shape[3]):
-            tap = filters[..., row, column]
+            tap = np.ascontiguousarray(filters[..., row, column])
             if not tap.any():
                 continue
             rows = _span(row * dilation[0], stride[0], x.shape[2])
