@@ -1,4 +1,4 @@
-"""Short clips for training, made from photographs: pan, zoom, rotation, an occluder, brightness."""
+"""Short clips for training, made from photographs: pan, zoom, rotation, objects in front, brightness."""
 
 from __future__ import annotations
 
@@ -12,26 +12,35 @@ from torch.nn import functional
 Generator = np.random.Generator
 
 
-def moving_crops(pictures: list[Any], count: int, size: int, frames: int, rng: Generator) -> list[torch.Tensor]:
-    """`frames` tensors (count, 3, size, size) float32 in [0, 1], channels_last; uniform motion from frame to frame."""
-    clips = [_clip(pictures, size, frames, rng) for _ in range(count)]
+def moving_crops(
+    pictures: list[Any], count: int, size: int, frames: int, rng: Generator
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Uniform motion from frame to frame, and the flow that made it.
+
+    Returns:
+        `frames` tensors (count, 3, size, size) float32 in [0, 1], channels_last; for each frame but the first a flow
+        (count, 2, size, size) float32: where its pixels were in the frame before, right and down from here, in pixels.
+    """
+    clips, flows = zip(*(_clip(pictures, size, frames, rng) for _ in range(count)), strict=True)
     batches = torch.stack(clips).transpose(0, 1)
-    return [batch.contiguous(memory_format=torch.channels_last) for batch in batches]
+    contiguous = [batch.contiguous(memory_format=torch.channels_last) for batch in batches]
+    return contiguous, list(torch.stack(flows).transpose(0, 1))
 
 
-def _clip(pictures: list[Any], size: int, frames: int, rng: Generator) -> torch.Tensor:
-    """(frames, 3, size, size): a moving background, half of the time with an occluder that moves on its own."""
-    # a fixed camera every third time: nothing moves but the occluder
-    clip = _moving(_patch(pictures, size, rng), size, frames, rng, _velocity(rng, moves=rng.random() > 0.3))
-    if rng.random() < 0.5:
+def _clip(pictures: list[Any], size: int, frames: int, rng: Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """(frames, 3, size, size) and (frames - 1, 2, size, size): a moving background, objects that move on their own."""
+    # a fixed camera every third time: nothing moves but the objects
+    clip, flow = _moving(_patch(pictures, size, rng), size, frames, rng, _velocity(rng, moves=rng.random() > 0.3))
+    for _ in range(rng.choice(4, p=(0.4, 0.3, 0.2, 0.1))):
         velocity = _velocity(rng, moves=True)
-        cover = _moving(_patch(pictures, size, rng), size, frames, rng, velocity)
+        cover, cover_flow = _moving(_patch(pictures, size, rng), size, frames, rng, velocity)
         mask = _moving_ellipse(size, frames, rng, velocity)
         clip = mask * cover + (1 - mask) * clip
+        flow = torch.where(mask[1:] > 0.5, cover_flow, flow)
     if rng.random() < 0.3:
         gain = 1 + rng.normal(0, 0.02) * torch.arange(frames).reshape(-1, 1, 1, 1)
         clip = clip * gain
-    return clip.clamp(0, 1).float()
+    return clip.clamp(0, 1).float(), flow
 
 
 def _patch(pictures: list[Any], size: int, rng: Generator) -> torch.Tensor:
@@ -50,8 +59,10 @@ def _velocity(rng: Generator, moves: bool) -> tuple[float, float]:
     return speed * math.cos(direction), speed * math.sin(direction)
 
 
-def _moving(patch: torch.Tensor, size: int, frames: int, rng: Generator, velocity: tuple[float, float]) -> torch.Tensor:
-    """(frames, 3, size, size) sampled from the patch, which moves by `velocity`; at times it zooms and turns too."""
+def _moving(
+    patch: torch.Tensor, size: int, frames: int, rng: Generator, velocity: tuple[float, float]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Frames sampled from the patch, which moves by `velocity`, at times zooms and turns too; and their flow."""
     turn = rng.normal(0, 0.01) if any(velocity) and rng.random() < 0.3 else 0.0
     zoom = rng.normal(0, 0.01) if any(velocity) and rng.random() < 0.3 else 0.0
     side = patch.shape[-1]
@@ -60,12 +71,16 @@ def _moving(patch: torch.Tensor, size: int, frames: int, rng: Generator, velocit
         angle, scale = turn * time, size / side * math.exp(zoom * time)
         x, y = (-2 * component * time / side for component in velocity)  # the sampling grid moves against the picture
         cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
-        matrices.append([[cosine, -sine, x], [sine, cosine, y]])
+        matrices.append([[cosine, -sine, x], [sine, cosine, y], [0.0, 0.0, 1.0]])
     affine = torch.tensor(matrices, dtype=torch.float32)
-    grid = functional.affine_grid(affine, [frames, 3, size, size], align_corners=False)
-    return functional.grid_sample(
+    grid = functional.affine_grid(affine[:, :2], [frames, 3, size, size], align_corners=False)
+    moving = functional.grid_sample(
         patch.expand(frames, -1, -1, -1), grid, mode="bicubic", padding_mode="reflection", align_corners=False
     )
+    # from a frame's coordinates to the patch's, and from there to those of the frame before
+    back = (torch.linalg.inv(affine[:-1]) @ affine[1:] - torch.eye(3))[:, :2]
+    flow = functional.affine_grid(back, [frames - 1, 2, size, size], align_corners=False) * (size / 2)
+    return moving, flow.permute(0, 3, 1, 2)
 
 
 def _moving_ellipse(size: int, frames: int, rng: Generator, velocity: tuple[float, float]) -> torch.Tensor:

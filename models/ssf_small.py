@@ -55,6 +55,12 @@ class ScaleSpaceFlowSmall(ScaleSpaceFlow):  # type: ignore[misc]
         predicted: torch.Tensor = self.warp_volume(volume, motion_info[:, :2] * to_normalised, motion_info[:, 2:])
         return predicted
 
+    def forward_motion(self, frame: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, Any, torch.Tensor]:
+        """The motion path alone: (motion information (B, 3, H, W), likelihoods, prediction)."""
+        motion_hat, motion = self.motion_hyperprior(self.motion_encoder(torch.cat((frame, reference), dim=1)))
+        motion_info = self.motion_decoder(motion_hat)
+        return motion_info, motion, self.forward_prediction(reference, motion_info)
+
     def predicted_inter(self, frame: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, Any, torch.Tensor]:
         """As CompressAI's forward_inter, and the prediction: (reconstruction, likelihoods, prediction)."""
         motion_hat, motion = self.motion_hyperprior(self.motion_encoder(torch.cat((frame, reference), dim=1)))

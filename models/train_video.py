@@ -1,10 +1,11 @@
 """Trains ssf-small on moving crops of photographs: python -m nvc_check.models.train_video --data DIR.
 
-Three stages, each a run of its own that begins with the weights of the one before (--start):
+Four stages, each a run of its own that begins with the weights of the one before (--start):
     --stage keyframe   the keyframe path alone, on single crops
+    --stage motion     the motion path alone, on pairs of frames, by its prediction and the flow that made the pair
     --stage inter      motion and residual alone, on clips of three frames, behind a fixed keyframe path
     --stage all        everything on such clips; --keyframe takes the keyframe path from a second file
-Keyframe and inter can run side by side from the same weights. Restartable, as train_image is.
+Restartable, as train_image is.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from nvc_check.models.train_image import crops, rate_and_distortion
 from nvc_check.models.training import Training, arguments, photographs
 
 FRAMES = 3
-PREDICTION = 0.5  # weight of the prediction's error beside the reconstruction's, in the stage `inter`
+PREDICTION = 0.5  # weight of the prediction's error beside the reconstruction's
+FLOW = 0.3  # bits per pixel that a pixel of wrong flow counts for; it goes down to nothing as the learning rate does
 
 
 def main() -> None:
     parser = arguments(__doc__, steps=20_000)
-    parser.add_argument("--stage", choices=("keyframe", "inter", "all"), default="all")
+    parser.add_argument("--stage", choices=("keyframe", "motion", "inter", "all"), default="all")
     parser.add_argument("--keyframe", type=Path, help="weights whose keyframe path replaces that of --start")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
@@ -41,8 +43,16 @@ def main() -> None:
         x_hat, likelihoods = training.model.forward_keyframe(batch)
         return _descend([(batch, x_hat, likelihoods)], factor)
 
+    def motion(factor: float) -> tuple[float, float]:
+        (first, second), (flow,) = moving_crops(pictures, args.batch, args.crop, 2, training.rng)
+        with torch.no_grad():
+            reference, _ = training.model.forward_keyframe(first)
+        motion_info, likelihoods, predicted = training.model.forward_motion(second, reference)
+        miss = torch.linalg.vector_norm(motion_info[:, :2] * training.model.flow_unit - flow, dim=1).mean()
+        return _descend([(second, predicted, {"motion": likelihoods})], factor, FLOW * factor * miss, PREDICTION)
+
     def inter(factor: float) -> tuple[float, float]:
-        first, *rest = moving_crops(pictures, args.batch, args.crop, FRAMES, training.rng)
+        (first, *rest), _ = moving_crops(pictures, args.batch, args.crop, FRAMES, training.rng)
         with torch.no_grad():
             reference, _ = training.model.forward_keyframe(first)
         coded, misses = [], []
@@ -54,23 +64,26 @@ def main() -> None:
         return _descend(coded, factor, args.lmbda * PREDICTION * torch.stack(misses).mean())
 
     def everything(factor: float) -> tuple[float, float]:
-        frames = moving_crops(pictures, args.batch, args.crop, FRAMES, training.rng)
+        frames, _ = moving_crops(pictures, args.batch, args.crop, FRAMES, training.rng)
         out = training.model(frames)
         return _descend(list(zip(frames, out["x_hat"], out["likelihoods"], strict=True)), factor)
 
     def _descend(
-        coded: list[tuple[torch.Tensor, torch.Tensor, Any]], factor: float, further: torch.Tensor | float = 0.0
+        coded: list[tuple[torch.Tensor, torch.Tensor, Any]],
+        factor: float,
+        further: torch.Tensor | float = 0.0,
+        weight: float = 1.0,
     ) -> tuple[float, float]:
-        """One step down the mean cost of (frame, reconstruction, likelihoods) and a `further` cost."""
+        """One step down the mean cost of (frame, reconstruction, likelihoods), its error weighted, and a `further` one."""
         costs = []
         for frame, x_hat, likelihoods in coded:
             flat = {f"{part}.{name}": p for part, pair in likelihoods.items() for name, p in pair.items()}
             costs.append(rate_and_distortion({"x_hat": x_hat, "likelihoods": flat}, frame))
         bpp, mse = (torch.stack(values).mean() for values in zip(*costs, strict=True))
-        training.descend(args.lmbda * mse + bpp + further, factor)
+        training.descend(weight * args.lmbda * mse + bpp + further, factor)
         return float(bpp.detach()), float(mse.detach())
 
-    update = {"keyframe": keyframe, "inter": inter, "all": everything}[args.stage]
+    update = {"keyframe": keyframe, "motion": motion, "inter": inter, "all": everything}[args.stage]
     training.run(args.steps, args.checkpoint, args.out, update)
 
 

@@ -50,18 +50,20 @@ def test_a_stopped_run_goes_on(trained: Callable[..., Path], monkeypatch: pytest
 
 
 def test_each_stage_moves_its_own_path(trained: Callable[..., Path]) -> None:
-    """Keyframe leaves motion and residual alone, inter leaves the keyframe path alone; the last stage joins them."""
+    """Keyframe leaves motion and residual alone, motion the residual too, inter the keyframe path; then both join."""
     start = trained(train_video.main, "start", 0)
     keyframe = trained(train_video.main, "keyframe", 1, "--stage", "keyframe", "--start", str(start))
+    motion = trained(train_video.main, "motion", 1, "--stage", "motion", "--start", str(start))
     inter = trained(train_video.main, "inter", 1, "--stage", "inter", "--start", str(start))
     joined = trained(train_video.main, "joined", 0, "--start", str(inter), "--keyframe", str(keyframe))
-    began, first, second, both = (load_file(file) for file in (start, keyframe, inter, joined))
+    began, first, moving, second, both = (load_file(file) for file in (start, keyframe, motion, inter, joined))
 
     def moved(weights: dict[str, object]) -> set[str]:
         kept = [name for name in began if not name.endswith("quantiles")]  # found anew whenever weights are written
         return {name.split("_")[0] for name in kept if (began[name] != weights[name]).any()}  # type: ignore[attr-defined]
 
     assert moved(first) == {"img"}
+    assert moved(moving) == {"motion"}
     assert moved(second) == {"motion", "res"}
     assert moved(both) == {"img", "motion", "res"}
     assert load_codec(str(joined)).architecture == "ssf-small"
