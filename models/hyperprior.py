@@ -44,5 +44,6 @@ class Hyperprior:
     @torch.inference_mode()
     def entropy_parameters(self, z_symbols: Int32) -> tuple[Float32, Float32 | None]:
         """(scales_hat, means or None), float32 (1, M, H, W), as the FP32 codec computes them."""
-        scales_hat, means = self.h_s(torch.from_numpy(z_symbols).to(torch.float32) + self.medians)
-        return scales_hat.numpy(), None if means is None else means.numpy()
+        medians = self.medians  # on the device that the codec was moved to
+        scales_hat, means = self.h_s(torch.from_numpy(z_symbols).to(medians.device, torch.float32) + medians)
+        return scales_hat.cpu().numpy(), None if means is None else means.cpu().numpy()

@@ -1,7 +1,8 @@
-"""ssf-small: scale-space flow with 64 channels throughout, and flow in pixels.
+"""ssf-small: scale-space flow with 64 channels throughout, flow in pixels, and an encoder that is shown the motion.
 
 Agustsson et al., "Scale-space flow for end-to-end optimized video compression" (CVPR 2020), in CompressAI's topology:
-three hyperpriors (keyframe, motion, residual), 5x5 stride-2 layers, five scales, QReLU scale decoders.
+three hyperpriors (keyframe, motion, residual), 5x5 stride-2 layers, five scales, QReLU scale decoders. The decoders
+are that topology; the motion encoder has two inputs more, a flow found by block matching.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from typing import Any
 import torch
 from compressai.models.video.google import ScaleSpaceFlow
 
+from nvc_check.models.block_flow import block_flow
+
 FLOW_UNIT = 64.0  # pixels
+SHOWN_FLOW_UNIT = 8.0  # pixels; of the flow that the motion encoder is shown: of the pictures' magnitude
 
 
 class ScaleSpaceFlowSmall(ScaleSpaceFlow):  # type: ignore[misc]
@@ -35,7 +39,7 @@ class ScaleSpaceFlowSmall(ScaleSpaceFlow):  # type: ignore[misc]
         self.res_encoder = encoder(3, width, width)
         self.res_decoder = decoder(3, 2 * width, width)
         self.res_hyperprior = hyperprior(width, width)
-        self.motion_encoder = encoder(6, width, width)
+        self.motion_encoder = encoder(8, width, width)
         self.motion_decoder = decoder(3, width, width)
         self.motion_hyperprior = hyperprior(width, width)
         self._start_without_motion()
@@ -55,15 +59,24 @@ class ScaleSpaceFlowSmall(ScaleSpaceFlow):  # type: ignore[misc]
         predicted: torch.Tensor = self.warp_volume(volume, motion_info[:, :2] * to_normalised, motion_info[:, 2:])
         return predicted
 
+    def motion_input(self, frame: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+        """What the motion encoder reads: (B, 8, H, W), both pictures and the flow found between them."""
+        return torch.cat((frame, reference, block_flow(frame, reference) / SHOWN_FLOW_UNIT), dim=1)
+
     def forward_motion(self, frame: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, Any, torch.Tensor]:
         """The motion path alone: (motion information (B, 3, H, W), likelihoods, prediction)."""
-        motion_hat, motion = self.motion_hyperprior(self.motion_encoder(torch.cat((frame, reference), dim=1)))
+        motion_hat, motion = self.motion_hyperprior(self.motion_encoder(self.motion_input(frame, reference)))
         motion_info = self.motion_decoder(motion_hat)
         return motion_info, motion, self.forward_prediction(reference, motion_info)
 
+    def forward_inter(self, frame: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        """As CompressAI's: (reconstruction, likelihoods)."""
+        decoded, likelihoods, _ = self.predicted_inter(frame, reference)
+        return decoded, likelihoods
+
     def predicted_inter(self, frame: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, Any, torch.Tensor]:
-        """As CompressAI's forward_inter, and the prediction: (reconstruction, likelihoods, prediction)."""
-        motion_hat, motion = self.motion_hyperprior(self.motion_encoder(torch.cat((frame, reference), dim=1)))
+        """As forward_inter, and the prediction: (reconstruction, likelihoods, prediction)."""
+        motion_hat, motion = self.motion_hyperprior(self.motion_encoder(self.motion_input(frame, reference)))
         predicted = self.forward_prediction(reference, self.motion_decoder(motion_hat))
         residual_hat, residual = self.res_hyperprior(self.res_encoder(frame - predicted))
         decoded = predicted + self.res_decoder(torch.cat((residual_hat, motion_hat), dim=1))

@@ -74,7 +74,7 @@ def main() -> None:
         further: torch.Tensor | float = 0.0,
         weight: float = 1.0,
     ) -> tuple[float, float]:
-        """One step down the mean cost of (frame, reconstruction, likelihoods), its error weighted, and a `further` one."""
+        """One step down the mean cost of (frame, reconstruction, likelihoods), and a `further` one."""
         costs = []
         for frame, x_hat, likelihoods in coded:
             flat = {f"{part}.{name}": p for part, pair in likelihoods.items() for name, p in pair.items()}

@@ -39,11 +39,19 @@ class VideoCodec:
         if reference is None:
             keyframe: torch.Tensor = model.img_decoder(code("keyframe", model.img_encoder(frame)))
             return keyframe
-        motion_hat = code("motion", model.motion_encoder(torch.cat((frame, reference), dim=1)))
+        motion_hat = code("motion", model.motion_encoder(self._motion_input(frame, reference)))
         predicted = model.forward_prediction(reference, model.motion_decoder(motion_hat))
         residual_hat = code("residual", model.res_encoder(frame - predicted))
         decoded: torch.Tensor = predicted + model.res_decoder(torch.cat((residual_hat, motion_hat), dim=1))
         return decoded
+
+    def _motion_input(self, frame: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+        shown: torch.Tensor = (
+            self.model.motion_input(frame, reference)
+            if hasattr(self.model, "motion_input")
+            else torch.cat((frame, reference), dim=1)
+        )
+        return shown
 
 
 class InterGraph(nn.Module):
