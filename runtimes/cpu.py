@@ -7,10 +7,9 @@ from typing import Any
 
 import onnxruntime
 
-from nvc_check.models.errors import RunFailedError
 from nvc_check.models.package import Package
-from nvc_check.runtimes.fingerprint import cpu_fingerprint
-from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable, Tensors, checked_options
+from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable, checked_options
+from nvc_check.runtimes.ort_session import session
 
 LEVELS = {
     "off": "ORT_DISABLE_ALL",
@@ -33,13 +32,12 @@ class CpuEngine:
     def __init__(self, options: dict[str, str]) -> None:
         self.flavour = options.get("flavour", "qdq")
         self._options = session_options(options)
-        settings = {"opt": options.get("opt", "all"), "threads": options.get("threads", "default")}
-        self.info = EngineInfo(
-            "onnxruntime",
-            onnxruntime.__version__,
-            "cpu",
-            {**cpu_fingerprint(), **settings, "flavour": self.flavour},
-        )
+        settings = {
+            "opt": options.get("opt", "all"),
+            "threads": options.get("threads", "default"),
+            "flavour": self.flavour,
+        }
+        self.info = EngineInfo("onnxruntime", onnxruntime.__version__, "cpu", settings)
 
     def load(self, model: Path, graph: str) -> Runnable:
         return session(model, self._options, ["CPUExecutionProvider"])
@@ -53,19 +51,3 @@ def session_options(options: dict[str, str]) -> Any:
     if "threads" in options:
         made.intra_op_num_threads = int(options["threads"])
     return made
-
-
-def session(model: Path, options: Any, providers: list[Any]) -> Runnable:
-    """A session as a function of named tensors; RunFailedError where the graph does not load."""
-    try:
-        loaded = onnxruntime.InferenceSession(str(model), options, providers=providers)
-    except Exception as error:  # ONNX Runtime raises a class of its own per status code
-        raise RunFailedError(f"{model.name}: ONNX Runtime cannot load it ({str(error).splitlines()[0]})") from error
-    wanted = {item.name for item in loaded.get_inputs()}
-    names = [item.name for item in loaded.get_outputs()]
-
-    def run(inputs: Tensors) -> Tensors:
-        results: Any = loaded.run(names, {name: value for name, value in inputs.items() if name in wanted})
-        return dict(zip(names, results, strict=True))
-
-    return run

@@ -9,9 +9,9 @@ import onnxruntime
 
 from nvc_check.models.errors import ProviderUnavailableError
 from nvc_check.models.package import Package
-from nvc_check.runtimes.cpu import session, session_options
-from nvc_check.runtimes.fingerprint import cpu_fingerprint
+from nvc_check.runtimes.cpu import session_options
 from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable, checked_options
+from nvc_check.runtimes.ort_session import exclusive_session
 
 PROVIDER = "CUDAExecutionProvider"
 KNOBS: Knobs = {"tf32": ("on", "off"), "flavour": ("qdq", "carrier")}
@@ -26,7 +26,7 @@ def open_engine(spec: LegSpec, package: Package) -> CudaEngine:
             f" {', '.join(onnxruntime.get_available_providers())};"
             " on a machine with an NVIDIA GPU: pip uninstall onnxruntime, then pip install 'nvc-check[cuda]'"
         )
-    return CudaEngine(spec.name, options)
+    return CudaEngine(spec, options)
 
 
 class CudaEngine:
@@ -34,17 +34,13 @@ class CudaEngine:
 
     paths = ("fp32", "int")
 
-    def __init__(self, name: str, options: dict[str, str]) -> None:
+    def __init__(self, spec: LegSpec, options: dict[str, str]) -> None:
         self.flavour = options.get("flavour", "carrier")
-        self._name = name
+        self._spec = spec
         self._provider: dict[str, Any] = {"use_tf32": int(options.get("tf32", "on") == "on")}
         self._options = session_options({})
-        self._options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         settings = {"tf32": options.get("tf32", "on"), "flavour": self.flavour}
-        self.info = EngineInfo("onnxruntime", onnxruntime.__version__, "cuda", {**cpu_fingerprint(), **settings})
+        self.info = EngineInfo("onnxruntime", onnxruntime.__version__, "cuda", settings)
 
     def load(self, model: Path, graph: str) -> Runnable:
-        try:
-            return session(model, self._options, [(PROVIDER, self._provider)])
-        except Exception as error:
-            raise ProviderUnavailableError(f"{self._name}: {error}") from error
+        return exclusive_session(self._spec, model, self._options, PROVIDER, self._provider)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nvc_check.models.errors import RunFailedError
+from nvc_check.models.errors import NvcCheckError, RunFailedError
 from nvc_check.models.package import Package, graph_name, tensor_name
 from nvc_check.models.tables import indexes_from_scales
 from nvc_check.runtimes.leg import Engine, Runnable, Tensors
+from nvc_check.runtimes.placement import Placement, exact_graphs
 
 FRAME_GRAPHS = {"image": ("frame",), "video": ("keyframe_frame", "inter_frame")}
 
@@ -32,8 +33,12 @@ class Decoder:
         self._integer_frames = path == "int" and manifest.scope == "decoder"
         frames = FRAME_GRAPHS[manifest.kind] if "fp32" in engine.paths or self._integer_frames else ()
         names = [graph_name(part, "entropy") for part in manifest.parts] + list(frames)
+        files = {name: package.graph(path, name, engine.flavour) for name in names}
+        self._files = {name: file.relative_to(package.root).as_posix() for name, file in files.items()}
+        self._exact = exact_graphs(package) if path == "int" else frozenset[str]()
+        self._stated = str(getattr(engine, "stated", ""))
         started = time.perf_counter()
-        self._graphs = {name: engine.load(package.graph(path, name, engine.flavour), name) for name in names}
+        self._graphs = {name: engine.load(file, name) for name, file in files.items()}
         self._seconds = time.perf_counter() - started
         self._reference: NDArray[Any] | None = None
 
@@ -84,6 +89,17 @@ class Decoder:
             return indexes, means, means
         return indexes, means, np.ldexp(means.astype(np.float32), exponent)  # exact: 16 bits times a power of two
 
+    def placement(self) -> Placement:
+        """What ran of the graphs that have run so far."""
+        found = Placement(stated=self._stated)
+        for name, graph in self._graphs.items():
+            ran = getattr(graph, "ran", None)
+            if ran is not None:
+                found.add(name, ran(), self._files[name] in self._exact)
+        if not found.rows and not found.stated:
+            found.stated = "the engine does not tell what ran"
+        return found
+
     def take_seconds(self) -> float:
         """Time inside the engine, loading and running, since it was last taken."""
         taken, self._seconds = self._seconds, 0.0
@@ -93,7 +109,7 @@ class Decoder:
         started = time.perf_counter()
         try:
             return graph(inputs)
-        except RunFailedError:
+        except NvcCheckError:
             raise
         except Exception as error:  # each engine has exception classes of its own
             raise RunFailedError(f"inference failed ({(str(error).splitlines() or [repr(error)])[0]})") from error

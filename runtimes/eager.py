@@ -9,7 +9,6 @@ import torch
 from nvc_check.models.codecs import load_codec
 from nvc_check.models.hyperprior import Hyperprior
 from nvc_check.models.package import Package, graph_name
-from nvc_check.runtimes.fingerprint import cpu_fingerprint
 from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable, Tensors, checked_options
 
 KNOBS: Knobs = {"threads": None, "isa": ("sse41", "avx2")}  # isa is set before torch is imported: launch.py
@@ -24,13 +23,14 @@ class EagerEngine:
 
     paths = ("fp32",)
     flavour = "qdq"
+    stated = "PyTorch eager runs the codec's modules, not the graphs, with its float32 kernels"
 
     def __init__(self, options: dict[str, str], package: Package) -> None:
         if "threads" in options:
             torch.set_num_threads(int(options["threads"]))
         self._codec = load_codec(str(package.root / "codec.safetensors"))
         settings = {"threads": str(torch.get_num_threads()), "capability": torch.backends.cpu.get_cpu_capability()}
-        self.info = EngineInfo("torch", torch.__version__, "cpu", {**cpu_fingerprint(), **settings})
+        self.info = EngineInfo("torch", torch.__version__, "cpu", settings)
 
     def load(self, model: Path, graph: str) -> Runnable:
         for part, hyperprior in self._codec.hyperpriors.items():

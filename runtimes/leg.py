@@ -29,6 +29,7 @@ class LegSpec:
     engine: str
     options: dict[str, str]
     machine: str = ""
+    allow_fallback: bool = False  # nodes may run elsewhere than on the engine's device
 
     @classmethod
     def parse(cls, spelled: str) -> LegSpec:
@@ -47,7 +48,10 @@ class LegSpec:
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What ran: engine and version, device, and the settings and CPU features that can change bits."""
+    """What ran: engine and version, device, and the settings that can change bits.
+
+    `fingerprint` of an engine has its settings; its process adds the machine (fingerprint.py).
+    """
 
     engine: str
     version: str
@@ -55,8 +59,25 @@ class EngineInfo:
     fingerprint: dict[str, str]
 
 
+@dataclass(frozen=True)
+class RanNode:
+    """One node as it ran.
+
+    Attributes:
+        provider: what ran it, as the engine calls it.
+        precision: `integer`, the narrowest float type of its data (`float32`), or `compiled` where nobody tells.
+        fell_back: it ran elsewhere than the leg asked for.
+    """
+
+    name: str
+    op_type: str
+    provider: str
+    precision: str
+    fell_back: bool = False
+
+
 class Runnable(Protocol):
-    """A loaded graph."""
+    """A loaded graph. One that can tell what ran has `ran() -> tuple[RanNode, ...]`, valid after the first call."""
 
     def __call__(self, inputs: Tensors) -> Tensors:
         """Named inputs to named outputs; dtypes as the graph declares them."""
@@ -64,7 +85,10 @@ class Runnable(Protocol):
 
 
 class Engine(Protocol):
-    """One runtime on one device with its options set; made by the `open_engine` of its file."""
+    """One runtime on one device with its options set; made by the `open_engine` of its file.
+
+    One whose graphs cannot tell what ran has `stated: str`, a line that says what runs in their place.
+    """
 
     @property
     def info(self) -> EngineInfo: ...

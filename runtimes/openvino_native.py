@@ -9,9 +9,13 @@ import openvino
 
 from nvc_check.models.errors import RunFailedError
 from nvc_check.models.package import Package
-from nvc_check.runtimes.fingerprint import cpu_fingerprint
-from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable, Tensors, checked_options
+from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, RanNode, Runnable, Tensors, checked_options
+from nvc_check.runtimes.placement import precision_of
 
+DETAILS = ("layerType", "runtimePrecision", "outputPrecisions", "originalLayersNames", "primitiveType")
+NOT_RUN = ("Input", "Const", "Output")
+PRODUCTS = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
+SPELLED = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "f64": "float64"}
 KNOBS: Knobs = {"precision": ("f32", "bf16", "default"), "threads": None, "flavour": ("qdq", "carrier")}
 
 
@@ -38,17 +42,38 @@ class OpenVinoEngine:
             "threads": options.get("threads", "default"),
             "flavour": self.flavour,
         }
-        self.info = EngineInfo("openvino", openvino.__version__, "cpu", {**cpu_fingerprint(), **settings})
+        self.info = EngineInfo("openvino", openvino.__version__, "cpu", settings)
 
     def load(self, model: Path, graph: str) -> Runnable:
         try:
             compiled = self._core.compile_model(str(model), "CPU", self._properties)
         except RuntimeError as error:
             raise RunFailedError(f"{model.name}: OpenVINO cannot compile it ({str(error).splitlines()[0]})") from error
-        wanted = {name for port in compiled.inputs for name in port.get_names()}
+        return Compiled(compiled)
 
-        def run(inputs: Tensors) -> Tensors:
-            results = compiled({name: value for name, value in inputs.items() if name in wanted})
-            return {port.get_any_name(): results[port].copy() for port in compiled.outputs}
 
-        return run
+class Compiled:
+    """A compiled model, whose runtime graph tells what ran."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self._inputs = {name for port in compiled.inputs for name in port.get_names()}
+
+    def __call__(self, inputs: Tensors) -> Tensors:
+        results = self._compiled({name: value for name, value in inputs.items() if name in self._inputs})
+        return {port.get_any_name(): results[port].copy() for port in self._compiled.outputs}
+
+    def ran(self) -> tuple[RanNode, ...]:
+        """Nodes of the runtime graph, named after the ONNX nodes that each was fused from."""
+        nodes = []
+        for operator in self._compiled.get_runtime_model().get_ordered_ops():
+            detail = {key: str(operator.rt_info[key].astype(str)) for key in DETAILS}
+            layer, ran_in, given = detail["layerType"], detail["runtimePrecision"], detail["outputPrecisions"]
+            if layer in NOT_RUN:
+                continue
+            # a product's sums are integers where its operands are, whatever it gives
+            types = [ran_in] if layer in PRODUCTS else [ran_in, *given.split(",")]
+            precision = precision_of(layer, [SPELLED.get(name, "") for name in types])
+            name = detail["originalLayersNames"] or operator.get_friendly_name()
+            nodes.append(RanNode(name, layer, f"OpenVINO {detail['primitiveType']}", precision))
+        return tuple(nodes)

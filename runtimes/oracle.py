@@ -17,7 +17,7 @@ from onnx import numpy_helper
 
 from nvc_check.models.errors import RunFailedError
 from nvc_check.models.package import Package
-from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable, Tensors, checked_options
+from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, RanNode, Runnable, Tensors, checked_options
 from nvc_check.runtimes.oracle_operators import OPERATORS, as_exact
 from nvc_check.runtimes.oracle_sums import SUMS, exact_sum, largest_magnitude
 
@@ -96,6 +96,11 @@ class ExactGraph:
             for name in step.frees:
                 values.pop(name, None)
         return {name: values[name] for name in self.integer_outputs}
+
+    def ran(self) -> tuple[RanNode, ...]:
+        """Every node, in float64."""
+        named = ((node.name or node.output[0], node.op_type) for node in self.graph.node)
+        return tuple(RanNode(name, op_type, "numpy", "float64") for name, op_type in named)
 
     def _sum(self, step: _Step, arguments: list[Any]) -> Array:
         x, weight = (array.astype(np.float64, copy=False) for array in arguments[:2])

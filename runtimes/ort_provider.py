@@ -8,9 +8,9 @@ import onnxruntime
 
 from nvc_check.models.errors import ProviderUnavailableError, UsageError
 from nvc_check.models.package import Package
-from nvc_check.runtimes.cpu import session, session_options
-from nvc_check.runtimes.fingerprint import cpu_fingerprint
+from nvc_check.runtimes.cpu import session_options
 from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable
+from nvc_check.runtimes.ort_session import exclusive_session
 
 KNOBS: Knobs = {"flavour": ("qdq", "carrier")}  # of the checker; a provider's own are not listed by ONNX Runtime
 
@@ -38,10 +38,10 @@ class ProviderEngine:
         self._spec, self._options = spec, options
         settings = {**options, "flavour": self.flavour}
         device = spec.engine.removesuffix("ExecutionProvider").lower()
-        self.info = EngineInfo("onnxruntime", onnxruntime.__version__, device, {**cpu_fingerprint(), **settings})
+        self.info = EngineInfo("onnxruntime", onnxruntime.__version__, device, settings)
 
     def load(self, model: Path, graph: str) -> Runnable:
-        return provider_session(self._spec.name, model, self._spec.engine, self._options)
+        return exclusive_session(self._spec, model, session_options({}), self._spec.engine, self._options)
 
 
 def require_provider(name: str, provider: str, remedy: str) -> None:
@@ -51,17 +51,3 @@ def require_provider(name: str, provider: str, remedy: str) -> None:
         raise ProviderUnavailableError(
             f"{name}: onnxruntime {onnxruntime.__version__} has no {provider}, only {', '.join(available)}; {remedy}"
         )
-
-
-def provider_session(name: str, model: Path, provider: str, options: dict[str, str]) -> Runnable:
-    """A session that runs on `provider` alone.
-
-    Raises:
-        ProviderUnavailableError: it cannot start, or would leave nodes to the CPU.
-    """
-    settings = session_options({})
-    settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    try:
-        return session(model, settings, [(provider, options)])
-    except Exception as error:
-        raise ProviderUnavailableError(f"{name}: {error}") from error

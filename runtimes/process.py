@@ -18,7 +18,11 @@ TIME_LIMIT_SECONDS = 600.0  # for one answer: a 1080p frame of the largest codec
 
 
 class LegProcess:
-    """Starts on `open`, answers `decode`, ends on `close`; every failure is an NvcCheckError."""
+    """Starts on `open`, answers `decode`, ends on `close`; every failure is an NvcCheckError.
+
+    Attributes:
+        knobs: after `open`: what the engine declares as its options, as Knobs in leg.py.
+    """
 
     def __init__(self, spec: LegSpec, package: Path, time_limit: float = TIME_LIMIT_SECONDS) -> None:
         self.spec = spec
@@ -27,6 +31,7 @@ class LegProcess:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the leg
         self._scratch = tempfile.TemporaryDirectory(prefix="nvc-check-leg-")
         self._process: subprocess.Popen[bytes] | None = None
+        self.knobs: dict[str, tuple[str, ...] | None] = {}
 
     def open(self) -> tuple[EngineInfo, tuple[str, ...]]:
         """What runs, and which paths it can take.
@@ -39,13 +44,19 @@ class LegProcess:
         command, variables = command_of(self.spec, Path(self._scratch.name))
         self._process = subprocess.Popen(
             command,
-            env=variables,
+            env={**variables, "TMPDIR": self._scratch.name},  # what an engine leaves goes with the leg
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
         )
-        request = {"op": "open", "package": str(self._package.resolve()), "provider": self.spec.name}
+        request = {
+            "op": "open",
+            "package": str(self._package.resolve()),
+            "provider": self.spec.name,
+            "allow_fallback": self.spec.allow_fallback,
+        }
         message, _ = self._ask(request, {})
+        self.knobs = {name: None if values is None else tuple(values) for name, values in message["knobs"].items()}
         return EngineInfo(**message["info"]), tuple(message["paths"])
 
     def decode(self, path: str, symbols: Tensors) -> tuple[float, Tensors]:
@@ -56,6 +67,16 @@ class LegProcess:
         """
         message, tensors = self._ask({"op": "decode", "path": path}, symbols)
         return float(message["seconds"]), tensors
+
+    def digest(self, path: str, symbols: Tensors, tensors: bool) -> tuple[dict[str, dict[str, Any]], Tensors]:
+        """Decodes as `decode`: (tensor -> sha256, values, shape; the tensors if they are asked for, else none)."""
+        message, decoded = self._ask({"op": "digest", "path": path, "tensors": tensors}, symbols)
+        return message["digests"], decoded
+
+    def placement(self, path: str) -> dict[str, Any]:
+        """The fields of a Placement: what ran so far on `path`."""
+        message, _ = self._ask({"op": "placement", "path": path}, {})
+        return dict(message["placement"])
 
     def close(self) -> None:
         if self._process is not None:

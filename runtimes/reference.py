@@ -11,8 +11,8 @@ from onnx.reference import ReferenceEvaluator
 
 from nvc_check.models.errors import RunFailedError
 from nvc_check.models.package import Package
-from nvc_check.runtimes.fingerprint import cpu_fingerprint
-from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable, Tensors, checked_options
+from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, RanNode, Runnable, Tensors, checked_options
+from nvc_check.runtimes.placement import as_written
 
 KNOBS: Knobs = {"flavour": ("qdq", "carrier")}
 
@@ -28,19 +28,29 @@ class ReferenceEngine:
 
     def __init__(self, options: dict[str, str]) -> None:
         self.flavour = options.get("flavour", "qdq")
-        settings = {"numpy": np.__version__, "flavour": self.flavour}
-        self.info = EngineInfo("onnx.reference", onnx.__version__, "cpu", {**cpu_fingerprint(), **settings})
+        settings = {"flavour": self.flavour}
+        self.info = EngineInfo("onnx.reference", onnx.__version__, "cpu", settings)
 
     def load(self, model: Path, graph: str) -> Runnable:
         try:
-            evaluator = ReferenceEvaluator(str(model))
+            proto = onnx.load(model)
+            evaluator = ReferenceEvaluator(proto)
         except Exception as error:  # one class per missing operator
             raise RunFailedError(f"{model.name}: onnx.reference cannot load it ({error})") from error
-        wanted = {str(name) for name in evaluator.input_names}
-        names = [str(name) for name in evaluator.output_names]
+        return Evaluated(evaluator, as_written(proto, f"numpy {np.__version__}"))
 
-        def run(inputs: Tensors) -> Tensors:
-            results: Any = evaluator.run(None, {name: value for name, value in inputs.items() if name in wanted})
-            return dict(zip(names, results, strict=True))
 
-        return run
+class Evaluated:
+    """A graph that is evaluated node by node, as written."""
+
+    def __init__(self, evaluator: ReferenceEvaluator, nodes: tuple[RanNode, ...]) -> None:
+        self._evaluator, self._nodes = evaluator, nodes
+        self._inputs = {str(name) for name in evaluator.input_names}
+        self._outputs = [str(name) for name in evaluator.output_names]
+
+    def __call__(self, inputs: Tensors) -> Tensors:
+        results: Any = self._evaluator.run(None, {n: value for n, value in inputs.items() if n in self._inputs})
+        return dict(zip(self._outputs, results, strict=True))
+
+    def ran(self) -> tuple[RanNode, ...]:
+        return self._nodes

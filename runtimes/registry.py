@@ -99,6 +99,13 @@ def registered(engine: str) -> Registered | None:
     return known_engines().get(engine) or (PROVIDER if engine.endswith("ExecutionProvider") else None)
 
 
+def knobs_of(spec: LegSpec) -> dict[str, tuple[str, ...] | None]:
+    """What the engine's file declares as KNOBS; {} where it declares none."""
+    found = registered(spec.engine)
+    assert found is not None
+    return dict(getattr(importlib.import_module(found.module), "KNOBS", {}))
+
+
 def open_engine(spec: LegSpec, package: Package) -> Engine:
     """The engine of `spec`, imported here and not before.
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import onnxruntime
 
 from nvc_check.models.package import Package
-from nvc_check.runtimes.fingerprint import cpu_fingerprint
+from nvc_check.runtimes.cpu import session_options
 from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable, checked_options
-from nvc_check.runtimes.ort_provider import provider_session, require_provider
+from nvc_check.runtimes.ort_provider import require_provider
+from nvc_check.runtimes.ort_session import exclusive_session
 
 PROVIDER = "WebGpuExecutionProvider"
 KNOBS: Knobs = {"adapter": ("swiftshader", "system"), "flavour": ("qdq", "carrier")}
@@ -20,7 +21,7 @@ def open_engine(spec: LegSpec, package: Package) -> WebGpuEngine:
     """Raises ProviderUnavailableError where this ONNX Runtime has no WebGPU provider."""
     options = checked_options(spec, KNOBS)
     require_provider(spec.name, PROVIDER, "nvc-check providers --install webgpu")
-    return WebGpuEngine(spec.name, options)
+    return WebGpuEngine(spec, options)
 
 
 class WebGpuEngine:
@@ -28,13 +29,13 @@ class WebGpuEngine:
 
     paths = ("fp32", "int")
 
-    def __init__(self, name: str, options: dict[str, str]) -> None:
+    def __init__(self, spec: LegSpec, options: dict[str, str]) -> None:
         self.flavour = options.get("flavour", "carrier")
-        self._name = name
+        self._spec = spec
         driver = Path(os.environ.get("VK_DRIVER_FILES", "system")).stem
         settings = {"driver": driver, "flavour": self.flavour}
         device = "webgpu, SwiftShader" if "swiftshader" in driver else "webgpu"
-        self.info = EngineInfo("onnxruntime", onnxruntime.__version__, device, {**cpu_fingerprint(), **settings})
+        self.info = EngineInfo("onnxruntime", onnxruntime.__version__, device, settings)
 
     def load(self, model: Path, graph: str) -> Runnable:
-        return provider_session(self._name, model, PROVIDER, {})
+        return exclusive_session(self._spec, model, session_options({}), PROVIDER, {})
