@@ -14,8 +14,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import platformdirs
-
 from nvc_check import models, runtimes
 from nvc_check.models.errors import ProviderUnavailableError
 
@@ -23,47 +21,74 @@ SHARED = ("numpy", "onnx")  # at the versions of the environment that installs
 READY = "ready"
 
 
-def folder_of(engine: str) -> Path:
-    home = os.environ.get("NVC_CHECK_HOME") or platformdirs.user_cache_dir("nvc-check", appauthor=False)
-    return Path(home) / engine
+def folder_of(name: str) -> Path:
+    home = os.environ.get("NVC_CHECK_HOME")
+    if not home:
+        import platformdirs  # a leg's process has NVC_CHECK_HOME or does not ask
+
+        home = platformdirs.user_cache_dir("nvc-check", appauthor=False)
+    return Path(home).resolve() / name
 
 
-def is_installed(engine: str) -> bool:
-    return (folder_of(engine) / READY).is_file()
+def is_installed(name: str, pins: tuple[str, ...]) -> bool:
+    """Whether all of these pins were installed, by an installation that came to its end."""
+    try:
+        return (folder_of(name) / READY).read_text(encoding="utf-8").splitlines() == list(pins)
+    except OSError:
+        return False
 
 
-def interpreter_of(engine: str) -> str:
-    """The Python that runs the leg: of its own environment where that was made, else this one."""
-    if not is_installed(engine):
-        return sys.executable
+def python_of(name: str) -> Path:
     inside = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
-    return str(folder_of(engine).joinpath(*inside))
+    return folder_of(name).joinpath(*inside)
 
 
-def install(engine: str, packages: tuple[str, ...], npm: tuple[str, ...], say: Callable[[str], None]) -> Path:
-    """Makes the environment of a leg anew; it counts as installed only when all of it is there.
+def install(name: str, packages: tuple[str, ...], npm: tuple[str, ...], say: Callable[[str], None]) -> Path:
+    """Makes the environment of an engine anew; it counts as installed only when all of it is there.
 
     Raises:
-        ProviderUnavailableError: pip or npm failed; the last line of what it said.
+        ProviderUnavailableError: no npm, or pip or npm failed; the last line of what it said.
     """
-    folder = folder_of(engine)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    program = shutil.which("npm")
+    if npm and program is None:
+        raise ProviderUnavailableError(f"{name}: found no npm; install Node.js: apt-get install nodejs npm")
+    folder = begin(name)
     if packages:
-        pinned = [f"{name}=={importlib.metadata.version(name)}" for name in SHARED]
-        say(f"{engine}: {', '.join((*packages, *pinned))}")
-        _run(engine, [sys.executable, "-m", "venv", str(folder)])
-        inside = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
-        pip = [str(folder.joinpath(*inside)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _run(engine, [*pip, *packages, *pinned])
-    if npm:
-        say(f"{engine}: {', '.join(npm)}")
-        program = shutil.which("npm")
-        if program is None:
-            raise ProviderUnavailableError(f"{engine}: needs node and npm, found no npm; install Node.js")
-        _run(engine, [program, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--silent", *npm])
-    (folder / READY).write_text("\n".join((*packages, *npm)) + "\n", encoding="utf-8")
+        pinned = [f"{shared}=={importlib.metadata.version(shared)}" for shared in SHARED]
+        say(f"{name}: {', '.join((*packages, *pinned))}")
+        run(name, [sys.executable, "-m", "venv", str(folder)])
+        pip = [str(python_of(name)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        run(name, [*pip, *packages, *pinned])
+    if npm and program is not None:
+        say(f"{name}: {', '.join(npm)}")
+        run(name, [program, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--silent", *npm])
+    return finish(name, (*packages, *npm))
+
+
+def begin(name: str) -> Path:
+    """An empty folder that does not count as installed, also where removing the old one is cut off."""
+    folder = folder_of(name)
+    (folder / READY).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def finish(name: str, pins: tuple[str, ...]) -> Path:
+    """The last step of an installation."""
+    (folder_of(name) / READY).write_text("\n".join(pins) + "\n", encoding="utf-8")
+    return folder_of(name)
+
+
+def run(name: str, command: list[str]) -> None:
+    """Raises ProviderUnavailableError where the command fails: the last line of what it said."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        words = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise ProviderUnavailableError(
+            f"{name}: {Path(command[0]).name} ended with {done.returncode}"
+            f" ({words[-1].strip() if words else 'silent'}); is there a network?"
+        )
 
 
 def bridge(into: Path) -> Path:
@@ -75,13 +100,3 @@ def bridge(into: Path) -> Path:
         for file in (*source.glob("*.py"), *source.glob("*.mjs")):
             shutil.copyfile(file, target / file.name)
     return into
-
-
-def _run(engine: str, command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        words = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise ProviderUnavailableError(
-            f"{engine}: {Path(command[0]).name} ended with {done.returncode}"
-            f" ({words[-1].strip() if words else 'silent'}); is there a network?"
-        )

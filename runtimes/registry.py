@@ -35,19 +35,24 @@ class Registered:
 ENGINES: Final[dict[str, Registered]] = {
     "torch": Registered(
         "nvc_check.runtimes.eager", "torch", "pip install 'nvc-check[export]'",
-        "PyTorch eager; the reference of the FP32 path; threads=N, isa=sse41|avx2",
+        "PyTorch eager; the reference of the FP32 path; device=cpu|cuda, tf32=on|off, threads=N, isa=sse41|avx2",
     ),
     "cpu": Registered(
-        "nvc_check.runtimes.cpu", "onnxruntime", "pip install 'nvc-check[cpu]'",
-        "ONNX Runtime CPU; opt=off|basic|extended|all, threads=N, flavour=qdq|carrier",
+        "nvc_check.runtimes.cpu", "onnxruntime", "pip install 'nvc-check[cpu]'; or nvc-check providers --install cpu",
+        "ONNX Runtime CPU; opt=off|basic|extended|all, threads=N, x64quantprecision=on|off, prepacking=on|off,"
+        " flavour=qdq|carrier",
+        packages=("onnxruntime==1.31.1",),
     ),
     "cuda": Registered(
-        "nvc_check.runtimes.cuda", "onnxruntime", "pip install 'nvc-check[cuda]' in place of onnxruntime",
-        "ONNX Runtime CUDA; tf32=on|off, flavour=qdq|carrier",
+        "nvc_check.runtimes.cuda", "onnxruntime", "nvc-check providers --install cuda",
+        "ONNX Runtime CUDA; tf32=on|off, algo=default|heuristic|exhaustive, nhwc=on|off, flavour=qdq|carrier",
+        packages=("onnxruntime-gpu[cuda,cudnn]==1.31.1",),
     ),
     "openvino": Registered(
-        "nvc_check.runtimes.openvino_native", "openvino", "pip install 'nvc-check[openvino]'",
+        "nvc_check.runtimes.openvino_native", "openvino",
+        "pip install 'nvc-check[openvino]'; or nvc-check providers --install openvino",
         "OpenVINO CPU; precision=f32|bf16|default, threads=N, flavour=qdq|carrier",
+        packages=("openvino==2026.4.1",),
     ),
     "exact": Registered(
         "nvc_check.runtimes.oracle", "numpy", "pip install nvc-check",
@@ -61,6 +66,11 @@ ENGINES: Final[dict[str, Registered]] = {
         "nvc_check.runtimes.webgpu", "onnxruntime", "nvc-check providers --install webgpu",
         "ONNX Runtime WebGPU; adapter=swiftshader|system, flavour=qdq|carrier",
         packages=("onnxruntime-webgpu==1.27.0",),
+    ),
+    "wasm": Registered(
+        "nvc_check.runtimes.wasm", "numpy", "nvc-check providers --install wasm",
+        "onnxruntime-web in node; opt=off|basic|extended|all, threads=N, flavour=qdq|carrier",
+        npm=("onnxruntime-web@1.30.0",),
     ),
     "OpenVINOExecutionProvider": Registered(
         "nvc_check.runtimes.ort_provider", "onnxruntime",
