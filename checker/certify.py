@@ -109,6 +109,40 @@ def certify_package(package: Package, target: str = "any") -> Certified:
     return Certified(str(package.root), target, certificates, _differences(package, certificates))
 
 
+def stored_targets(package: Package) -> list[str]:
+    """The targets on which every graph of a package just exported is exact in at least one flavour."""
+    stored: dict[str, dict[str, Any]] = json.loads((package.root / STORED).read_text(encoding="utf-8"))
+    graphs = {file.split(".")[0] for file in stored}
+    return [
+        target
+        for target in TARGETS
+        if all(any(stored[f]["targets"][target] for f in stored if f.split(".")[0] == graph) for graph in graphs)
+    ]
+
+
+def verified_package(folder: Path) -> tuple[Package, Certified]:
+    """The package at `folder`, whose certificate was computed again: a wrong one may have been stored.
+
+    Raises:
+        BadArtifactError: not a whole package, or its certificate.json is not what its graphs give.
+        ExportRefusedError: its manifest calls it exact, its graphs are not.
+    """
+    package = Package.open(folder)
+    certified = certify_package(package)
+    if certified.differences:
+        more = len(certified.differences) - 1
+        raise BadArtifactError(
+            f"{folder}: {STORED} says otherwise than its graphs: {certified.differences[0]}"
+            f"{f', and {more} more' if more else ''}; export the package again"
+        )
+    wrong = [name for name, certificate in certified.certificates.items() if not certificate.exact]
+    if package.manifest.exact and wrong:
+        raise ExportRefusedError(
+            f"{folder}: the manifest says exact, {wrong[0]} is not; `nvc-check certify` names the nodes, export it again"
+        )
+    return package, certified
+
+
 def _read(file: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(file)

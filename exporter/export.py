@@ -127,15 +127,9 @@ def _part(integer: IntegerChain) -> Part:
 
 
 def _refuse_inexact(certificates: dict[str, Certificate]) -> None:
-    """Every node must be exact; in predicted frames, products may need more than 8-bit multipliers.
-
-    The warp multiplies samples of 10 and 11 bits: exact in float32 and TF32, not in bfloat16, which only target `any`
-    promises. In limbs it would take twice the products.
-    """
     for name, certificate in certificates.items():
         for node in certificate.nodes:
-            but_for_multipliers = "inter_frame" in name and {h.targets for h in node.hazards} == {("any",)}
-            if not node.exact and not but_for_multipliers:
+            if not node.exact:
                 raise ExportRefusedError(f"{name}: node {node.name} ({node.op_type}) is not exact: {node.reason}")
 
 

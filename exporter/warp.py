@@ -148,7 +148,12 @@ def _picture_position(graph: GraphWriter, flow: ir.Value, axis: int, levels: int
     pixels = graph.op("Reshape", pixels, as_scalar, name=f"{name}_side_scalar")
     pixels = graph.op("Clip", pixels, graph.scalar(MULTIPLE), graph.scalar(LARGEST_SIDE), name=f"{name}_side_bounded")
     if flow_unit is None:
-        reach = graph.op("Mul", pixels, graph.scalar(PEL / 2), name=f"{name}_reach")
+        # as a multiple of 128, which it is, so that intervals prove its product with flow below 2^24 steps
+        tiles = graph.op("Mul", pixels, graph.scalar(1 / MULTIPLE), name=f"{name}_side_in_tiles")
+        tiles = graph.op("Floor", tiles, name=f"{name}_tiles")
+        most = graph.scalar(LARGEST_SIDE // MULTIPLE)
+        tiles = graph.op("Clip", tiles, graph.scalar(1), most, name=f"{name}_tiles_bounded")
+        reach = graph.op("Mul", tiles, graph.scalar(MULTIPLE * PEL / 2), name=f"{name}_reach")
     else:
         reach = graph.scalar(PEL * flow_unit)
     moved = graph.op("Mul", part, reach, name=f"{name}_moved")
