@@ -138,7 +138,7 @@ def verified_package(folder: Path) -> tuple[Package, Certified]:
     wrong = [name for name, certificate in certified.certificates.items() if not certificate.exact]
     if package.manifest.exact and wrong:
         raise ExportRefusedError(
-            f"{folder}: the manifest says exact, {wrong[0]} is not; `nvc-check certify` names the nodes, export it again"
+            f"{folder}: the manifest says exact, {wrong[0]} is not; see `nvc-check certify`, export it again"
         )
     return package, certified
 
