@@ -1,38 +1,116 @@
-"""The list of legs: ready, not installed (with the line that installs it), or cannot start (with the reason)."""
+"""The list of legs: ready, not installed (with the line that installs it), or cannot start (with the reason).
+
+Every leg is tried in a process of its own; nothing is concluded from what is installed.
+"""
 
 from __future__ import annotations
 
-import importlib.metadata
-from importlib.util import find_spec
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from nvc_check.runtimes.registry import known_engines
+from nvc_check.models.errors import NvcCheckError, UsageError
+from nvc_check.runtimes import environments, foreign
+from nvc_check.runtimes.leg import LegSpec
+from nvc_check.runtimes.process import EMULATED, PROBE_SECONDS, LegProcess
+from nvc_check.runtimes.processors import PROCESSORS, emulator_of, is_foreign, processor_of
+from nvc_check.runtimes.registry import check_names, known_engines, registered
+
+SCHEMA = "nvc-check/providers/1"
+State = Literal["ready", "not installed", "cannot start"]
+STYLES: dict[State, str] = {"ready": "green", "not installed": "yellow", "cannot start": "red"}
+NOT_INSTALLED = "not installed"  # in an error's text: what would help is a line to type, not a device
 
 
-def print_providers(console: Console) -> None:
+@dataclass(frozen=True)
+class Provider:
+    """One leg here and now. `detail`: what runs, the line that installs it, or why it cannot start."""
+
+    name: str
+    state: State
+    detail: str
+    summary: str
+
+
+def names() -> list[str]:
+    """Every leg that the list shows: the engines, torch on a GPU, the emulated processors."""
+    return [*known_engines(), "torch:device=cuda", *(f"cpu@{processor}" for processor in PROCESSORS)]
+
+
+def tried(name: str) -> Provider:
+    """Starts the leg, which runs a small graph with a known answer."""
+    spec = LegSpec.parse(name)
+    with closing(LegProcess(spec, Path(), PROBE_SECONDS * (EMULATED if spec.machine else 1))) as leg:
+        try:
+            info = leg.probe()
+        except NvcCheckError as error:
+            text = str(error).removeprefix(f"{name}: ")
+            state: State = "not installed" if NOT_INSTALLED in text else "cannot start"
+            return Provider(name, state, text, _summary(spec))
+        return Provider(name, "ready", f"{info.engine} {info.version.split('-')[0]}, {info.device}", _summary(spec))
+
+
+def all_providers(step: Callable[[Any], None]) -> list[Provider]:
+    """All of `names`, as many at a time as there are cores; `step` is called after each."""
+
+    def one(name: str) -> Provider:
+        found = tried(name)
+        step(name)
+        return found
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return list(pool.map(one, names()))
+
+
+def install_leg(name: str, say: Callable[[str], None]) -> Provider:
+    """Makes what the leg needs, outside the user's own environment, and tries it.
+
+    Raises:
+        UsageError: no such leg, or one that has no environment of its own.
+        ProviderUnavailableError: an emulator, npm or apt is missing, or a download failed.
+    """
+    spec = LegSpec.parse(name)
+    check_names([spec])
+    engine = registered(spec.engine)
+    assert engine is not None
+    processor = processor_of(spec) if spec.machine else None
+    if processor is not None:
+        emulator_of(spec)
+        if is_foreign(processor):
+            foreign.install(processor.architecture, say)
+            return tried(name)
+    if engine.packages or engine.npm:
+        environments.install(spec.engine, engine.packages, engine.npm, say)
+    elif processor is None:
+        raise UsageError(f"--install {name}: it has no environment of its own; {engine.install}")
+    return tried(name)
+
+
+def print_providers(console: Console, providers: list[Provider]) -> None:
     table = Table(box=box.SIMPLE_HEAD)
-    for name in ("leg", "state", "what it is"):
-        table.add_column(name)
-    for name, engine in known_engines().items():
-        if find_spec(engine.requires) is None:
-            state = f"[yellow]not installed[/]: {engine.install}"
-        elif name == "cuda" and not _has_cuda():
-            state = "[yellow]cannot start[/]: this onnxruntime has no CUDA provider"
-        else:
-            state = f"[green]ready[/] ({engine.requires} {_version(engine.requires)})"
-        table.add_row(name, state, engine.summary)
+    for column in ("leg", "state", "what runs, or why not", "what it is"):
+        table.add_column(column)
+    for row in providers:
+        table.add_row(row.name, f"[{STYLES[row.state]}]{row.state}[/]", row.detail, row.summary)
     console.print(table)
 
 
-def _version(module: str) -> str:
-    distributions = importlib.metadata.packages_distributions().get(module, [module])
-    return importlib.metadata.version(distributions[0])
+def to_json(providers: list[Provider]) -> str:
+    document = {"schema": SCHEMA, "providers": [asdict(row) for row in providers]}
+    return json.dumps(document, indent=2) + "\n"
 
 
-def _has_cuda() -> bool:
-    import onnxruntime
-
-    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+def _summary(spec: LegSpec) -> str:
+    if spec.machine:
+        return f"{PROCESSORS[spec.machine].purpose}; emulated, any engine that runs there"
+    engine = registered(spec.engine)
+    return engine.summary if engine else ""

@@ -17,7 +17,19 @@ LEVELS = {
     "extended": "ORT_ENABLE_EXTENDED",
     "all": "ORT_ENABLE_ALL",
 }
-KNOBS: Knobs = {"opt": tuple(LEVELS), "threads": None, "flavour": ("qdq", "carrier")}
+# x64quantprecision: int8 kernels that do not saturate pairs of products on x86 without VNNI
+# name: default, the session's entry that is set to 1, by which value
+SWITCHES = {
+    "x64quantprecision": ("off", "session.x64quantprecision", "on"),
+    "prepacking": ("on", "session.disable_prepacking", "off"),
+}
+KNOBS: Knobs = {
+    "opt": tuple(LEVELS),
+    "threads": None,
+    "x64quantprecision": ("on", "off"),
+    "prepacking": ("on", "off"),
+    "flavour": ("qdq", "carrier"),
+}
 
 
 def open_engine(spec: LegSpec, package: Package) -> CpuEngine:
@@ -35,6 +47,7 @@ class CpuEngine:
         settings = {
             "opt": options.get("opt", "all"),
             "threads": options.get("threads", "default"),
+            **{name: options.get(name, default) for name, (default, _, _) in SWITCHES.items()},
             "flavour": self.flavour,
         }
         self.info = EngineInfo("onnxruntime", onnxruntime.__version__, "cpu", settings)
@@ -44,10 +57,13 @@ class CpuEngine:
 
 
 def session_options(options: dict[str, str]) -> Any:
-    """ONNX Runtime session options for `opt` and `threads`."""
+    """ONNX Runtime session options for all of KNOBS but the flavour."""
     made = onnxruntime.SessionOptions()
     made.log_severity_level = 3
     made.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[options.get("opt", "all")])
     if "threads" in options:
         made.intra_op_num_threads = int(options["threads"])
+    for name, (_, entry, sets) in SWITCHES.items():
+        if options.get(name) == sets:
+            made.add_session_config_entry(entry, "1")
     return made

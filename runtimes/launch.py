@@ -69,7 +69,7 @@ def _variables(spec: LegSpec) -> dict[str, str]:
     if spec.engine == "webgpu" and _uses_swiftshader(spec):
         browser = swiftshader()
         if browser is None:
-            raise ProviderUnavailableError(f"{spec.name}: found no SwiftShader; apt-get install chromium")
+            raise ProviderUnavailableError(f"{spec.name}: SwiftShader is not installed; apt-get install chromium")
         return {
             "XDG_RUNTIME_DIR": os.environ.get("XDG_RUNTIME_DIR", "/tmp"),
             "VK_DRIVER_FILES": str(browser / DRIVER),

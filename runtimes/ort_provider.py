@@ -11,6 +11,7 @@ from nvc_check.models.package import Package
 from nvc_check.runtimes.cpu import session_options
 from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable
 from nvc_check.runtimes.ort_session import exclusive_session
+from nvc_check.runtimes.registry import registered
 
 KNOBS: Knobs = {"flavour": ("qdq", "carrier")}  # of the checker; a provider's own are not listed by ONNX Runtime
 
@@ -21,7 +22,7 @@ def open_engine(spec: LegSpec, package: Package) -> ProviderEngine:
     Raises:
         ProviderUnavailableError: this ONNX Runtime has no such provider.
     """
-    require_provider(spec.name, spec.engine, f"install the onnxruntime package that brings {spec.engine}")
+    require_provider(spec, spec.engine)
     return ProviderEngine(spec)
 
 
@@ -44,10 +45,12 @@ class ProviderEngine:
         return exclusive_session(self._spec, model, session_options({}), self._spec.engine, self._options)
 
 
-def require_provider(name: str, provider: str, remedy: str) -> None:
+def require_provider(spec: LegSpec, provider: str) -> None:
     """Raises ProviderUnavailableError where this ONNX Runtime was built without `provider`."""
     available = onnxruntime.get_available_providers()
     if provider not in available:
+        engine = registered(spec.engine)
         raise ProviderUnavailableError(
-            f"{name}: onnxruntime {onnxruntime.__version__} has no {provider}, only {', '.join(available)}; {remedy}"
+            f"{spec.name}: {provider} is not installed: onnxruntime {onnxruntime.__version__} has only"
+            f" {', '.join(available)}; {engine.install if engine else ''}"
         )

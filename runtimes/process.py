@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from contextlib import suppress
@@ -15,6 +18,8 @@ from nvc_check.runtimes.leg import EngineInfo, LegSpec, Tensors
 from nvc_check.runtimes.wire import receive, send
 
 TIME_LIMIT_SECONDS = 600.0  # for one answer: a 1080p frame of the largest codec takes seconds
+PROBE_SECONDS = 120.0
+EMULATED = 10  # times as long, or more: qemu-user translates every instruction
 
 
 class LegProcess:
@@ -22,12 +27,13 @@ class LegProcess:
 
     Attributes:
         knobs: after `open`: what the engine declares as its options, as Knobs in leg.py.
+        time_limit: seconds for one answer; NVC_CHECK_TIME_LIMIT sets it, emulated processors get EMULATED times that.
     """
 
-    def __init__(self, spec: LegSpec, package: Path, time_limit: float = TIME_LIMIT_SECONDS) -> None:
+    def __init__(self, spec: LegSpec, package: Path, time_limit: float | None = None) -> None:
         self.spec = spec
         self._package = package
-        self.time_limit = time_limit  # seconds for one answer
+        self.time_limit = time_limit or _time_limit() * (EMULATED if spec.machine else 1)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the leg
         self._scratch = tempfile.TemporaryDirectory(prefix="nvc-check-leg-")
         self._process: subprocess.Popen[bytes] | None = None
@@ -41,14 +47,7 @@ class LegProcess:
             UsageError: unknown engine or option.
             RunFailedError: the process did not start or died.
         """
-        command, variables = command_of(self.spec, Path(self._scratch.name))
-        self._process = subprocess.Popen(
-            command,
-            env={**variables, "TMPDIR": self._scratch.name},  # what an engine leaves goes with the leg
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-        )
+        self._start()
         request = {
             "op": "open",
             "package": str(self._package.resolve()),
@@ -58,6 +57,23 @@ class LegProcess:
         message, _ = self._ask(request, {})
         self.knobs = {name: None if values is None else tuple(values) for name, values in message["knobs"].items()}
         return EngineInfo(**message["info"]), tuple(message["paths"])
+
+    def probe(self) -> EngineInfo:
+        """What runs, after it ran a small graph with a known answer; no package is needed. Raises as `open` does."""
+        self._start()
+        message, _ = self._ask({"op": "probe", "provider": self.spec.name}, {})
+        return EngineInfo(**message["info"])
+
+    def _start(self) -> None:
+        command, variables = command_of(self.spec, Path(self._scratch.name))
+        self._process = subprocess.Popen(
+            command,
+            env={**variables, "TMPDIR": self._scratch.name},  # what an engine leaves goes with the leg
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            start_new_session=True,  # so that programs which the leg starts end with it
+        )
 
     def decode(self, path: str, symbols: Tensors) -> tuple[float, Tensors]:
         """(seconds inside the engine, tensors) of one picture or frame.
@@ -80,7 +96,7 @@ class LegProcess:
 
     def close(self) -> None:
         if self._process is not None:
-            self._process.kill()
+            _kill(self._process)
             self._process.wait()
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe:
@@ -97,7 +113,7 @@ class LegProcess:
 
         def expire() -> None:
             expired.set()
-            process.kill()
+            _kill(process)
 
         watchdog = threading.Timer(self.time_limit, expire)
         watchdog.start()
@@ -122,3 +138,24 @@ class LegProcess:
         code = process.returncode
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         return f"its process {how}" + (f" ({lines[-1].strip()})" if lines else "")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """The leg's process and all that it started."""
+    if sys.platform == "win32":
+        process.kill()
+        return
+    with suppress(ProcessLookupError):  # all of them are gone
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _time_limit() -> float:
+    """Raises UsageError where NVC_CHECK_TIME_LIMIT is not a number of seconds."""
+    spelled = os.environ.get("NVC_CHECK_TIME_LIMIT", str(TIME_LIMIT_SECONDS))
+    try:
+        seconds = float(spelled)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < threading.TIMEOUT_MAX:
+        raise errors.UsageError(f"NVC_CHECK_TIME_LIMIT={spelled}: expected a number of seconds above 0")
+    return seconds

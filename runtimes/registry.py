@@ -44,7 +44,7 @@ ENGINES: Final[dict[str, Registered]] = {
         packages=("onnxruntime==1.31.1",),
     ),
     "cuda": Registered(
-        "nvc_check.runtimes.cuda", "onnxruntime", "nvc-check providers --install cuda",
+        "nvc_check.runtimes.cuda", "onnxruntime", "on a machine with an NVIDIA GPU: nvc-check providers --install cuda",
         "ONNX Runtime CUDA; tf32=on|off, algo=default|heuristic|exhaustive, nhwc=on|off, flavour=qdq|carrier",
         packages=("onnxruntime-gpu[cuda,cudnn]==1.31.1",),
     ),

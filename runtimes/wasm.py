@@ -24,7 +24,7 @@ def open_engine(spec: LegSpec, package: Package) -> WasmEngine:
     options = checked_options(spec, KNOBS)
     node = shutil.which("node")
     if node is None:
-        raise ProviderUnavailableError(f"{spec.name}: found no node; apt-get install nodejs npm, then {INSTALL}")
+        raise ProviderUnavailableError(f"{spec.name}: node is not installed; apt-get install nodejs npm; {INSTALL}")
     folder = Path(os.environ.get("NVC_CHECK_NODE_MODULES", "."))
     described = folder / "node_modules" / "onnxruntime-web" / "package.json"
     if not described.is_file():

@@ -20,7 +20,7 @@ KNOBS: Knobs = {"adapter": ("swiftshader", "system"), "flavour": ("qdq", "carrie
 def open_engine(spec: LegSpec, package: Package) -> WebGpuEngine:
     """Raises ProviderUnavailableError where this ONNX Runtime has no WebGPU provider."""
     options = checked_options(spec, KNOBS)
-    require_provider(spec.name, PROVIDER, "nvc-check providers --install webgpu")
+    require_provider(spec, PROVIDER)
     return WebGpuEngine(spec, options)
 
 

@@ -4,6 +4,7 @@
 {"op": "decode", "path"} + symbols -> {"seconds"} + tensors
 {"op": "digest", "path", "tensors"} + symbols -> {"seconds", "digests"} + tensors if they are asked for
 {"op": "placement", "path"} -> {"placement"}
+{"op": "probe", "provider"} -> {"info"}
 {"error": {"kind", "text"}} in place of any.
 """
 
@@ -25,6 +26,7 @@ from nvc_check.runtimes.decoding import Decoder
 from nvc_check.runtimes.fingerprint import environment
 from nvc_check.runtimes.leg import Engine, LegSpec, Tensors
 from nvc_check.runtimes.placement import Placement
+from nvc_check.runtimes.probe import probe
 from nvc_check.runtimes.registry import knobs_of, open_engine
 from nvc_check.runtimes.wire import receive, send
 
@@ -83,6 +85,8 @@ def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
             if message["op"] == "open":
                 worker = Worker(Path(message["package"]), message["provider"], message["allow_fallback"])
                 reply = {"info": asdict(worker.info), "paths": list(worker.engine.paths), "knobs": worker.knobs}
+            elif message["op"] == "probe":
+                reply = {"info": asdict(probe(LegSpec.parse(message["provider"])))}
             else:
                 assert worker is not None
                 reply, tensors = worker.answer(message, arrays)
