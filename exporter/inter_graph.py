@@ -19,7 +19,7 @@ from nvc_check.exporter.warp import FLOW_EXPONENT, SCALE_EXPONENT, write_warp
 from nvc_check.models.package import FRAME_PEAK
 
 INT16_MIN, INT16_MAX = -32768, 32767
-FLOW_EXPONENT_OF_PIXELS = -12  # 16 bits: 8 units either way; at 64 pixels a unit, 512 pixels in steps of 1/64
+FLOW_STEP_EXPONENT = -6  # of flow in pixels: 16 bits reach 512 pixels either way in steps of 1/64
 RESIDUAL_EXPONENT = -2  # the prediction's grid: quarters of an 8-bit step
 
 
@@ -36,7 +36,8 @@ class Prediction:
 
     @property
     def flow_exponent(self) -> int:
-        return FLOW_EXPONENT if self.flow_unit is None else FLOW_EXPONENT_OF_PIXELS
+        """Of the integer flow, in its unit; a unit is a power of two."""
+        return FLOW_EXPONENT if self.flow_unit is None else FLOW_STEP_EXPONENT - self.flow_unit.bit_length() + 1
 
 
 def write_inter(

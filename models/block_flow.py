@@ -14,8 +14,8 @@ from torch.nn import functional
 REACH = 8  # pixels of the halved pictures: motion up to 16 pixels is found
 BLOCK, STRIDE = 6, 2  # pixels of the halved pictures: window of the full search, and the distance of its results
 WINDOW = 7  # pixels: window of the refinements
-LENGTH_COST = 0.0005  # mean absolute difference that a halved pixel of motion must save: flat areas stand still
-NEAR_TIE = 1e-4  # what a refinement must save
+LENGTH_COST = 0.004  # mean absolute difference that a halved pixel of motion must save: flat areas stand still
+NEAR_TIE = 2e-3  # what a refinement must save
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 

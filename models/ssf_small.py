@@ -14,16 +14,15 @@ from compressai.models.video.google import ScaleSpaceFlow
 
 from nvc_check.models.block_flow import block_flow
 
-FLOW_UNIT = 64.0  # pixels
-SHOWN_FLOW_UNIT = 8.0  # pixels; of the flow that the motion encoder is shown: of the pictures' magnitude
+FLOW_UNIT = 8.0  # pixels: usual motion is of magnitude 1, so that a training step of usual size changes it little
 
 
 class ScaleSpaceFlowSmall(ScaleSpaceFlow):  # type: ignore[misc]
-    """CompressAI's ScaleSpaceFlow with `width` channels in place of 128 and 192, and flow in units of 64 pixels.
+    """CompressAI's ScaleSpaceFlow with `width` channels in place of 128 and 192, and flow in units of 8 pixels.
 
     CompressAI adds the flow to coordinates normalised to [-1, 1], as grid_sample takes them: there the same latents
     mean three times the motion in a picture three times as wide, which no convolution can make up for. A motion of so
-    many pixels is the same number here at any size (and at 128 pixels the same as CompressAI's).
+    many pixels is the same number here at any size.
     """
 
     flow_unit = FLOW_UNIT
@@ -46,13 +45,13 @@ class ScaleSpaceFlowSmall(ScaleSpaceFlow):  # type: ignore[misc]
 
     @torch.no_grad()
     def _start_without_motion(self) -> None:
-        """Untrained, predict the unmoved, sharp reference: random flow would have to be unlearned first."""
+        """Untrained, predict the unmoved, nearly sharp reference: random flow would have to be unlearned first."""
         last = self.motion_decoder[-1]
         last.weight.mul_(0.01)
-        last.bias.copy_(torch.tensor([0.0, 0.0, -1.0]))  # scale -1 is the sharpest level
+        last.bias.copy_(torch.tensor([0.0, 0.0, -0.75]))  # near the sharpest level; below -0.8 scale has no gradient
 
     def forward_prediction(self, x_ref: torch.Tensor, motion_info: torch.Tensor) -> torch.Tensor:
-        """x_ref: (B, 3, H, W) warped by motion_info: (B, 3, H, W), flow right and down in units of 64 pixels, scale."""
+        """x_ref: (B, 3, H, W) warped by motion_info: (B, 3, H, W), flow right and down in units of 8 pixels, scale."""
         height, width = x_ref.shape[2:]
         to_normalised = torch.tensor([2 * FLOW_UNIT / width, 2 * FLOW_UNIT / height]).reshape(1, 2, 1, 1)
         volume = self.gaussian_volume(x_ref, self.sigma0, self.num_levels)
@@ -61,7 +60,7 @@ class ScaleSpaceFlowSmall(ScaleSpaceFlow):  # type: ignore[misc]
 
     def motion_input(self, frame: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
         """What the motion encoder reads: (B, 8, H, W), both pictures and the flow found between them."""
-        return torch.cat((frame, reference, block_flow(frame, reference) / SHOWN_FLOW_UNIT), dim=1)
+        return torch.cat((frame, reference, block_flow(frame, reference) / FLOW_UNIT), dim=1)
 
     def forward_motion(self, frame: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, Any, torch.Tensor]:
         """The motion path alone: (motion information (B, 3, H, W), likelihoods, prediction)."""

@@ -49,7 +49,9 @@ def main() -> None:
             reference, _ = training.model.forward_keyframe(first)
         motion_info, likelihoods, predicted = training.model.forward_motion(second, reference)
         miss = torch.linalg.vector_norm(motion_info[:, :2] * training.model.flow_unit - flow, dim=1).mean()
-        return _descend([(second, predicted, {"motion": likelihoods})], factor, FLOW * factor * miss, PREDICTION)
+        # rate counts little at first: latents that say nothing yet would be pressed to zero and stay there
+        rate = min(1.0, max(0.02, 2 * training.step / args.steps - 0.4))
+        return _descend([(second, predicted, {"motion": likelihoods})], factor, FLOW * factor * miss, PREDICTION, rate)
 
     def inter(factor: float) -> tuple[float, float]:
         (first, *rest), _ = moving_crops(pictures, args.batch, args.crop, FRAMES, training.rng)
@@ -73,6 +75,7 @@ def main() -> None:
         factor: float,
         further: torch.Tensor | float = 0.0,
         weight: float = 1.0,
+        rate: float = 1.0,
     ) -> tuple[float, float]:
         """One step down the mean cost of (frame, reconstruction, likelihoods), and a `further` one."""
         costs = []
@@ -80,7 +83,7 @@ def main() -> None:
             flat = {f"{part}.{name}": p for part, pair in likelihoods.items() for name, p in pair.items()}
             costs.append(rate_and_distortion({"x_hat": x_hat, "likelihoods": flat}, frame))
         bpp, mse = (torch.stack(values).mean() for values in zip(*costs, strict=True))
-        training.descend(weight * args.lmbda * mse + bpp + further, factor)
+        training.descend(weight * args.lmbda * mse + rate * bpp + further, factor)
         return float(bpp.detach()), float(mse.detach())
 
     update = {"keyframe": keyframe, "motion": motion, "inter": inter, "all": everything}[args.stage]
