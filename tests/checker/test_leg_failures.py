@@ -67,29 +67,46 @@ def test_a_trace_of_an_unavailable_leg(
 
 
 @pytest.fixture(scope="module")
-def cut_graph(package: Package, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A package with half an ONNX file under correct digests, and symbols that were made for it while it was whole."""
-    folder = tmp_path_factory.mktemp("cut")
-    root, file = shutil.copytree(package.root, folder / "package"), folder / "symbols.npz"
-    graph = root / "int" / "entropy.qdq.onnx"
-    whole = graph.read_bytes()
-    graph.write_bytes(whole[: len(whole) // 2])
-    cut = write_manifest(root, package.manifest)
-    graph.write_bytes(whole)
-    frames = (("frame 0", rgb) for rgb in render_sample(64, 64, 1, seed=1))
-    write_symbols(Package(root, cut), frames, {"source": "sample"}, file)
-    graph.write_bytes(whole[: len(whole) // 2])
-    return root, file
+def cut_graphs(package: Package, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
+    """Path -> a package with half an ONNX file of it under correct digests, and symbols made while it was whole."""
+    made = {}
+    for path, name in (("fp32", "fp32/entropy.onnx"), ("int", "int/entropy.qdq.onnx")):
+        folder = tmp_path_factory.mktemp("cut")
+        root, file = shutil.copytree(package.root, folder / "package"), folder / "symbols.npz"
+        graph = root / name
+        whole = graph.read_bytes()
+        graph.write_bytes(whole[: len(whole) // 2])
+        cut = write_manifest(root, package.manifest)
+        graph.write_bytes(whole)
+        frames = (("frame 0", rgb) for rgb in render_sample(64, 64, 1, seed=1))
+        write_symbols(Package(root, cut), frames, {"source": "sample"}, file)
+        graph.write_bytes(whole[: len(whole) // 2])
+        made[path] = root, file
+    return made
 
 
-@pytest.mark.parametrize("leg", ["cpu", "exact", "openvino", "symbols"])
+@pytest.mark.parametrize(
+    ("path", "verb", "code"),
+    [
+        ("fp32", "cpu", 6),
+        ("fp32", "openvino", 6),
+        ("int", "symbols", 6),
+        ("int", "exact", 3),  # the certificate is computed from the integer graphs before a leg starts
+    ],
+)
 def test_a_graph_that_no_engine_reads(
-    leg: str, refused: Callable[[int, list[str]], str], cut_graph: tuple[Path, Path], clip: Path, tmp_path: Path
+    path: str,
+    verb: str,
+    code: int,
+    refused: Callable[[int, list[str]], str],
+    cut_graphs: dict[str, tuple[Path, Path]],
+    clip: Path,
+    tmp_path: Path,
 ) -> None:
-    """The digests fit, so the package opens; the leg, or the encoder, fails: exit code 6, and the graph is named."""
-    root, file = cut_graph
-    spelled = ["record", root, "--symbols", file, "--provider", leg, "--out", tmp_path / "trace.json"]
-    if leg == "symbols":
+    """The digests fit, so the package opens; the leg, or the encoder, fails, and the graph is named."""
+    root, file = cut_graphs[path]
+    spelled = ["record", root, "--symbols", file, "--provider", verb, "--out", tmp_path / "trace.json"]
+    if verb == "symbols":
         spelled = ["symbols", root, "--input", clip, "--out", tmp_path / "symbols.npz"]
-    line = refused(6, [str(word) for word in spelled])
-    assert "entropy.qdq.onnx" in line
+    line = refused(code, [str(word) for word in spelled])
+    assert ("entropy.onnx" if path == "fp32" else "entropy.qdq.onnx") in line
