@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -18,6 +18,7 @@ from nvc_check.checker.report import (
     FrameRow,
     LegRow,
     PackageRow,
+    PlacementRow,
     RateRow,
     Report,
     ResultRow,
@@ -25,6 +26,7 @@ from nvc_check.checker.report import (
     exit_code_of,
     failure_of,
     verdict_of,
+    with_compared,
 )
 from nvc_check.models.errors import NvcCheckError, ProviderUnavailableError, RunFailedError, UsageError
 from nvc_check.models.package import Package
@@ -48,6 +50,8 @@ class Leg:
     paths: tuple[str, ...] = ()
     error: NvcCheckError | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    placements: dict[str, PlacementRow] = field(default_factory=dict)
+    audited: set[tuple[str, ...]] = field(default_factory=set)
     tensors: Tensors = field(default_factory=dict)
 
     def decode(self, path: str, symbols: Tensors) -> bool:
@@ -56,6 +60,9 @@ class Leg:
             return False
         try:
             seconds, self.tensors = self.process.decode(path, symbols)
+            if (path, *symbols) not in self.audited:  # other parts, so other graphs have run
+                self.audited.add((path, *symbols))
+                self.placements[path] = PlacementRow.of(self.process.placement(path))
         except (RunFailedError, ProviderUnavailableError) as error:
             self.error = error
             return False
@@ -87,8 +94,9 @@ def compare(
     strict: bool = False,
     observer: FrameObserver | None = None,
     progress: Callable[[str], Any] = lambda step: None,
+    references: Mapping[str, str] = REFERENCE,
 ) -> Report:
-    """Decodes every frame on every leg, and compares with the path's reference.
+    """Decodes every frame on every leg, and compares with the path's reference (`references`: path -> leg).
 
     The legs run one after the other for each frame, so that they do not take each other's cores; no more than two
     legs' tensors are held at a time.
@@ -110,7 +118,8 @@ def compare(
         started = time.perf_counter()
         for number, info in enumerate(symbols.frames):
             for path in ("fp32", "int"):
-                _one_frame(path, number, info, symbols.read(number, path), legs, differences, observer)
+                ordered = sorted(legs, key=lambda leg: leg.spec.name != references[path])
+                _one_frame(path, number, info, symbols.read(number, path), ordered, differences, observer)
             progress(info.name)
         seconds = time.perf_counter() - started
     return _report(package, symbols, legs, differences, seconds, strict)
@@ -125,8 +134,8 @@ def _one_frame(
     differences: dict[tuple[str, str, str, str], Difference],
     observer: FrameObserver | None,
 ) -> None:
-    references: dict[str, Leg] = {}  # tensor -> the leg that it is compared with
-    for leg in sorted(legs, key=lambda leg: leg.spec.name != REFERENCE[path]):
+    references: dict[str, Leg] = {}  # tensor -> the leg that it is compared with: the first that has it
+    for leg in legs:
         if not leg.decode(path, symbols):
             continue
         for name, tensor in leg.tensors.items():
@@ -136,7 +145,7 @@ def _one_frame(
             difference = differences.setdefault((path, leg.spec.name, reference.spec.name, name), Difference())
             difference.add(number, tensor, reference.tensors[name])
             if name == "frame":
-                shown, expected = (_picture(t, info) for t in (tensor, reference.tensors[name]))
+                shown, expected = (picture(t, info.height, info.width) for t in (tensor, reference.tensors[name]))
                 difference.add_picture(shown, expected)
                 if observer is not None:
                     observer(path, leg.spec.name, reference.spec.name, number, info, shown, expected)
@@ -146,9 +155,9 @@ def _one_frame(
         leg.tensors = {}
 
 
-def _picture(frame: NDArray[Any], info: FrameInfo) -> NDArray[np.float32]:
+def picture(frame: NDArray[Any], height: int, width: int) -> NDArray[np.float32]:
     """(3, H, W) in [0, 1]: what is shown of a padded frame; float32 has peak 1, unclamped, int32 has peak 255."""
-    shown = frame[0, :, : info.height, : info.width]
+    shown = frame[0, :, :height, :width]
     if shown.dtype == np.int32:
         return shown.astype(np.float32) / np.float32(255)
     return np.clip(shown, 0, 1)
@@ -162,8 +171,9 @@ def _report(
     seconds: float,
     strict: bool,
 ) -> Report:
+    results = [result_row(*key, difference) for key, difference in differences.items()]
     rows = [_leg_row(leg, path) for path in ("fp32", "int") for leg in legs if path in (leg.paths or REFERENCE)]
-    results = [_result_row(*key, difference) for key, difference in differences.items()]
+    rows = with_compared(rows, results)
     scope = package.manifest.scope
     verdict = VerdictRow(fp32=verdict_of(results, "fp32", scope), int=verdict_of(results, "int", scope))
     return Report(
@@ -191,10 +201,11 @@ def _leg_row(leg: Leg, path: str) -> LegRow:
         fingerprint=info.fingerprint,
         seconds=round(leg.seconds.get(path, 0.0), 6),
         reason=str(leg.error or ""),
+        placement=leg.placements.get(path),
     )
 
 
-def _result_row(path: str, leg: str, reference: str, tensor: str, difference: Difference) -> ResultRow:
+def result_row(path: str, leg: str, reference: str, tensor: str, difference: Difference) -> ResultRow:
     rows = difference.by_frame
     first = First(frame=difference.first[0], index=difference.first[1]) if difference.first else None
     quality = [row.psnr for row in rows if row.psnr is not None]

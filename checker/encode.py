@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nvc_check.checker.difference import psnr
 from nvc_check.models.atomic import whole_file
 from nvc_check.models.codecs import load_codec
 from nvc_check.models.package import FRAME_PEAK, Package, graph_name
@@ -126,9 +127,3 @@ def write_symbols(
             writer.add(info, {path: c.symbols for path, c in coded.items()})
             progress(name)
         writer.finish()
-
-
-def psnr(a: Float32, b: Float32) -> float:
-    """Peak signal-to-noise ratio in dB at peak 1; 999 where the two are identical (JSON has no infinity)."""
-    mse = float(np.mean((a.astype(np.float64) - b) ** 2))
-    return 999.0 if mse == 0 else float(-10 * np.log10(mse))

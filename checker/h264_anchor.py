@@ -20,7 +20,8 @@ import numpy as np
 from av.video.frame import PictureType
 
 from nvc_check.checker.clip import cropped, open_clip, padded
-from nvc_check.checker.encode import Encoder, psnr
+from nvc_check.checker.difference import psnr
+from nvc_check.checker.encode import Encoder
 from nvc_check.checker.video import video_frames
 from nvc_check.models.package import Package
 

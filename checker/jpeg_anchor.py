@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nvc_check.checker.clip import cropped, open_clip, padded
-from nvc_check.checker.encode import Encoder, psnr
+from nvc_check.checker.difference import psnr
+from nvc_check.checker.encode import Encoder
 from nvc_check.models.package import Package
 
 QUALITIES = (3, 5, 7, 9, 12, 15, 20, 25, 30, 40, 50, 60, 70, 80, 90)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Literal
+from collections import Counter
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,6 +16,7 @@ DECIDING = {"hyperprior": ("indexes", "means"), "decoder": ("indexes", "means", 
 
 Verdict = Literal["identical", "different", "not compared"]
 Status = Literal["ok", "unavailable", "failed"]
+Kind = Literal["integer", "carrier", "float", "compiled"]  # as runtimes/placement.py says
 
 
 class _Strict(BaseModel):
@@ -34,8 +36,51 @@ class PackageRow(_Strict):
         return cls(**{name: getattr(manifest, name) for name in cls.model_fields})
 
 
+class PlacedRow(_Strict):
+    """Nodes of one graph that ran alike: on `provider`, as `kind`, with data of `precision`."""
+
+    graph: str
+    provider: str
+    kind: Kind
+    precision: str
+    op_type: str
+    nodes: list[str]
+
+
+class CountRow(_Strict):
+    provider: str
+    kind: Kind
+    nodes: int
+
+
+class PlacementRow(_Strict):
+    """The placement audit of one leg and path.
+
+    `fell_back`: nodes that ran elsewhere than the leg asked for; `stated`: what ran, of engines that have no nodes.
+    """
+
+    counts: list[CountRow]
+    fell_back: list[str]
+    stated: str
+    nodes: list[PlacedRow]
+
+    @classmethod
+    def of(cls, audit: dict[str, Any]) -> PlacementRow:
+        """From the fields of a Placement of runtimes/placement.py."""
+        rows = [PlacedRow(**dict(zip(PlacedRow.model_fields, row, strict=True))) for row in audit["rows"]]
+        counts = Counter[tuple[str, Kind]]()
+        for row in rows:
+            counts[row.provider, row.kind] += len(row.nodes)
+        counted = [CountRow(provider=p, kind=k, nodes=n) for (p, k), n in sorted(counts.items())]
+        return cls(counts=counted, fell_back=audit["fell_back"], stated=audit["stated"], nodes=rows)
+
+
 class LegRow(_Strict):
-    """One leg on one path. `seconds`: inside the engine, loading and running; `reason`: why it is not ok."""
+    """One leg on one path.
+
+    `seconds`: inside the engine, loading and running; `reason`: why it is not ok; `compared`: of its values, how many
+    were compared with another leg's; `placement`: None where nothing ran.
+    """
 
     name: str
     path: str
@@ -46,6 +91,8 @@ class LegRow(_Strict):
     fingerprint: dict[str, str]
     seconds: float
     reason: str
+    compared: int = 0
+    placement: PlacementRow | None = None
 
 
 class First(_Strict):
@@ -138,13 +185,24 @@ def verdict_of(results: list[ResultRow], path: str, scope: str) -> Verdict:
     return "different" if any(row.frames_different for row in deciding) else "identical"
 
 
+def with_compared(legs: list[LegRow], results: list[ResultRow]) -> list[LegRow]:
+    """`legs` with their `compared` filled in; a reference's values count once, however many legs they served."""
+    values: dict[tuple[str, str], dict[str, int]] = {}
+    for row in results:
+        for leg in (row.leg, row.reference):
+            of = values.setdefault((leg, row.path), {})
+            of[row.tensor] = max(of.get(row.tensor, 0), row.values)
+    return [leg.model_copy(update={"compared": sum(values.get((leg.name, leg.path), {}).values())}) for leg in legs]
+
+
 def exit_code_of(verdict: VerdictRow, legs: list[LegRow], strict: bool) -> int:
-    """1 different, 6 a run failed, 5 a leg unavailable or nothing to compare on the integer path, else 0."""
+    """1 different, 6 a run failed, 5 a leg unavailable or not compared on the integer path, else 0."""
     if verdict.int == "different" or (strict and verdict.fp32 == "different"):
         return 1
     statuses = {leg.status for leg in legs}
     if "failed" in statuses:
         return 6
-    if "unavailable" in statuses or verdict.int == "not compared":
+    empty = [leg for leg in legs if leg.path == "int" and leg.status == "ok" and not leg.compared]
+    if "unavailable" in statuses or verdict.int == "not compared" or empty:
         return 5
     return 0

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nvc_check.checker.drift_table import drift_tables, flip_table
+from nvc_check.checker.placement_table import nodes_in_short, placement_lines
 from nvc_check.checker.report import LegRow, Report, ResultRow, decides
 
 STYLES = {"ok": "green", "unavailable": "yellow", "failed": "red"}
@@ -22,6 +23,8 @@ def print_report(console: Console, report: Report) -> None:
     console.print(_legs(report.legs))
     for reason in sorted({leg.reason for leg in report.legs if leg.reason}):
         console.print(f"! {reason}", markup=False, style="yellow")
+    for line in placement_lines(report.legs):
+        console.print(line, markup=False, style="yellow")
     for path in ("fp32", "int"):
         rows = [row for row in report.results if row.path == path]
         if rows:
@@ -37,13 +40,17 @@ def print_report(console: Console, report: Report) -> None:
 
 def _legs(legs: list[LegRow]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title="Legs", title_justify="left", title_style="bold", pad_edge=False)
-    for name in ("leg", "path", "engine", "device", "status"):
+    for name in ("leg", "path", "engine", "device", "nodes that ran", "status"):
         table.add_column(name)
-    table.add_column("seconds", justify="right")
+    for name in ("values compared", "seconds"):
+        table.add_column(name, justify="right")
     for leg in legs:
         engine = f"{leg.engine} {leg.version.split('-')[0]}".strip()
         seconds = f"{leg.seconds:.2f}" if leg.status == "ok" else "-"
-        table.add_row(leg.name, leg.path, engine, leg.device or "-", f"[{STYLES[leg.status]}]{leg.status}[/]", seconds)
+        status = f"[{STYLES[leg.status]}]{leg.status}[/]"
+        table.add_row(
+            leg.name, leg.path, engine, leg.device or "-", nodes_in_short(leg), status, f"{leg.compared:,}", seconds
+        )
     return table
 
 
@@ -123,10 +130,13 @@ def _print_verdict(console: Console, report: Report, path: str) -> None:
     if verdict == "not compared":
         console.print(f"{line}: no leg gave tensors to compare")
         return
-    flips = sum(row.index_flips or 0 for row in rows)
-    different = sum(row.mismatched or row.frames_different for row in rows)
     compared = f"{sum(row.values for row in rows):,} values on {', '.join(legs)}"
     if verdict == "identical":
         console.print(f"{line}: 0 of {compared} differ")
+    elif any(row.mismatched is None for row in rows):
+        differing = sorted({row.leg for row in rows if row.frames_different})
+        console.print(f"{line} on {', '.join(differing)}; record with --tensors to see by how much")
     else:
+        flips = sum(row.index_flips or 0 for row in rows)
+        different = sum(row.mismatched or 0 for row in rows)
         console.print(f"{line}: {different:,} of {compared} differ, index flips: {flips:,}")

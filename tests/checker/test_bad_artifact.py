@@ -118,7 +118,7 @@ def traces(
     (folder / "edited.json").write_text(edited)
     (folder / "cut.json").write_text(text[: len(text) // 2])
     (folder / "list.json").write_text("[]")
-    (folder / "version.json").write_text(text.replace("trace/1", "trace/2"))
+    (folder / "version.json").write_text(text.replace("trace/2", "trace/1"))
     return folder
 
 
@@ -128,7 +128,7 @@ def traces(
         ("none", "not a whole trace"),
         ("cut", "not a whole trace"),
         ("list", "not a whole trace"),
-        ("version", "expected 'nvc-check/trace/1'"),
+        ("version", "expected 'nvc-check/trace/2'"),
         ("edited", "its digest does not fit its content"),
         ("foreign", "record both from one package, or say --across-packages"),
     ],

@@ -15,7 +15,7 @@ from torch import nn
 
 from nvc_check.checker.calibration import calibration_pictures
 from nvc_check.checker.clip import padded
-from nvc_check.checker.encode import psnr
+from nvc_check.checker.difference import psnr
 from nvc_check.checker.photographs import photographs
 from nvc_check.exporter.calibration import calibrate
 from nvc_check.exporter.certificate import certify

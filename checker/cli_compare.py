@@ -1,0 +1,129 @@
+"""The commands `record` and `compare`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nvc_check.checker.cli_steps import SAMPLE_FRAMES, SAMPLE_SEED, SAMPLE_SIZE, OutOption, encode, render
+from nvc_check.checker.console import output_console, progress_bar, shown_path, status
+from nvc_check.models.atomic import check_place
+from nvc_check.models.errors import UsageError
+from nvc_check.runtimes.leg import LegSpec, split_providers
+
+FallbackOption = Annotated[
+    bool, typer.Option("--allow-fallback", help="Count legs whose nodes ran elsewhere too; the report names the nodes.")
+]
+
+
+def record(
+    package: Annotated[Path, typer.Argument(help="Package of `export`.", metavar="PKG")],
+    symbols: Annotated[Path, typer.Option("--symbols", help="File of `symbols`.")],
+    provider: Annotated[str, typer.Option(help="One leg, e.g. cpu:opt=off.")],
+    out: OutOption,
+    tensors: Annotated[bool, typer.Option("--tensors", help="Keep the tensors, not only their digests.")] = False,
+    label: Annotated[str, typer.Option(help="What you call this machine; stands beside the leg's name.")] = "",
+    allow_fallback: FallbackOption = False,
+) -> None:
+    """Runs one leg and writes a trace: digests per tensor and frame, what ran where, the machine."""
+    from nvc_check.checker.certify import verified_package
+    from nvc_check.checker.traces import record as record_trace
+    from nvc_check.models.symbols import Symbols
+
+    opened, _ = verified_package(package)
+    with Symbols(symbols, opened.manifest.digest) as read:
+        with progress_bar(f"recording {provider}", len(read.frames)) as step:
+            spec = replace(LegSpec.parse(provider), allow_fallback=allow_fallback)
+            record_trace(opened, read, spec, out, tensors=tensors, label=label, progress=step)
+    print(shown_path(out))
+
+
+def compare(
+    what: Annotated[list[Path], typer.Argument(help="A package, or two or more traces.", metavar="PKG|TRACE...")],
+    input: Annotated[
+        Path | None, typer.Option("--input", help="Picture, folder, Y4M or video; default: a sample.")
+    ] = None,
+    symbols: Annotated[Path | None, typer.Option("--symbols", help="File of `symbols`, in place of --input.")] = None,
+    providers: Annotated[str, typer.Option(help="Legs, comma-separated; options as cpu:opt=off,threads=1.")] = "cpu",
+    json: Annotated[
+        str | None, typer.Option("--json", help="Write the report here; - for standard output alone.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for residual maps.")] = None,
+    maps: Annotated[int, typer.Option(min=0, help="Residual maps per leg and path with --out.")] = 4,
+    strict: Annotated[bool, typer.Option("--strict", help="FP32 differences count for the exit code.")] = False,
+    across_packages: Annotated[
+        bool, typer.Option("--across-packages", help="Compare traces of different packages.")
+    ] = False,
+    allow_fallback: FallbackOption = False,
+) -> None:
+    """Decodes the same symbols on every leg, counts the differences and prints a verdict."""
+    from nvc_check.checker.traces_merge import compare_traces
+
+    if json is not None and json != "-":
+        check_place(Path(json))
+    if out is not None:
+        check_place(out / "maps")
+    if len(what) > 1 or what[0].is_file():
+        if input is not None or symbols is not None:
+            raise UsageError("--input and --symbols: for a package; traces were recorded from symbols already")
+        report = compare_traces(what, across_packages=across_packages, strict=strict, allow_fallback=allow_fallback)
+    else:
+        legs = [replace(spec, allow_fallback=allow_fallback) for spec in split_providers(providers)]
+        report = _compare_package(what[0], input, symbols, legs, strict, out, maps)
+    _show(report, json)
+    raise typer.Exit(report.exit_code)
+
+
+def _compare_package(
+    folder: Path,
+    input: Path | None,
+    symbols: Path | None,
+    legs: list[LegSpec],
+    strict: bool,
+    out: Path | None,
+    maps: int,
+) -> Any:
+    from nvc_check.checker.certify import verified_package
+    from nvc_check.checker.compare import compare as compare_legs
+    from nvc_check.checker.compare import with_references
+    from nvc_check.checker.maps import MapWriter
+    from nvc_check.models.symbols import Symbols
+
+    if input is not None and symbols is not None:
+        raise UsageError("--input and --symbols: give one of the two")
+    specs = with_references(legs)
+    with status("verifying the certificate"):
+        package, _ = verified_package(folder)
+    with tempfile.TemporaryDirectory(prefix="nvc-check-") as scratch:
+        file = symbols
+        if file is None:
+            if input is None:
+                input = Path(scratch) / "sample.y4m"
+                render(input, SAMPLE_SIZE, SAMPLE_FRAMES, SAMPLE_SEED)
+            file = Path(scratch) / "symbols.npz"
+            encode(package, input, file)
+        with Symbols(file, package.manifest.digest) as read:
+            observer = MapWriter(out, maps, len(read.frames)) if out is not None else None
+            with progress_bar("decoding", len(read.frames) + len(specs)) as step:
+                report = compare_legs(package, read, specs, strict=strict, observer=observer, progress=step)
+            if observer is not None:
+                observer.finish(report)
+            return report
+
+
+def _show(report: Any, json: str | None) -> None:
+    from nvc_check.checker.table import print_report
+    from nvc_check.models.atomic import whole_file
+
+    if json == "-":
+        sys.stdout.write(report.to_json())
+        return
+    print_report(output_console(), report)
+    if json is not None:
+        with whole_file(Path(json)) as part:
+            part.write_text(report.to_json(), encoding="utf-8")

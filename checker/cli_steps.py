@@ -1,0 +1,35 @@
+"""Steps that several commands share: a sample clip, a clip's symbols."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nvc_check.checker.console import progress_bar
+from nvc_check.models.errors import UsageError
+
+OutOption = Annotated[Path, typer.Option("--out", help="Where to write; appears only when whole.")]
+SAMPLE_SIZE, SAMPLE_FRAMES, SAMPLE_SEED = "768x512", 10, 0
+
+
+def render(out: Path, size: str, frames: int, seed: int) -> None:
+    from nvc_check.checker.sample import write_sample
+
+    width, cross, height = size.partition("x")
+    if not (cross and width.isdecimal() and height.isdecimal()):
+        raise UsageError(f"--size {size}: expected WIDTHxHEIGHT, e.g. {SAMPLE_SIZE}")
+    with progress_bar("rendering", frames) as step:
+        write_sample(out, int(width), int(height), frames, seed, progress=step)
+
+
+def encode(package: Any, input: Path, out: Path) -> None:
+    from nvc_check.checker.clip import open_clip
+    from nvc_check.checker.encode import write_symbols
+
+    clip = open_clip(input)
+    with progress_bar("encoding", clip.count()) as step:
+        one_size = package.manifest.kind == "video"
+        frames = ((frame.name, frame.rgb) for frame in clip.frames(one_size))
+        write_symbols(package, frames, {"source": input.name}, out, step)
