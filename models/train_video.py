@@ -23,6 +23,7 @@ from nvc_check.models.training import Training, arguments, photographs
 
 FRAMES = 3
 PREDICTION = 0.5  # weight of the prediction's error beside the reconstruction's
+LATER = 1.5  # weight of a predicted frame's error in the stage `all`: it is what further frames are predicted from
 FLOW = 0.3  # bits per pixel that a pixel of wrong flow counts for; it goes down to nothing as the learning rate does
 
 
@@ -51,7 +52,8 @@ def main() -> None:
         miss = torch.linalg.vector_norm(motion_info[:, :2] * training.model.flow_unit - flow, dim=1).mean()
         # rate counts little at first: latents that say nothing yet would be pressed to zero and stay there
         rate = min(1.0, max(0.02, 2 * training.step / args.steps - 0.4))
-        return _descend([(second, predicted, {"motion": likelihoods})], factor, FLOW * factor * miss, PREDICTION, rate)
+        coded = [(second, predicted, {"motion": likelihoods})]
+        return _descend(coded, factor, FLOW * factor * miss, weights=(PREDICTION,), rate=rate)
 
     def inter(factor: float) -> tuple[float, float]:
         (first, *rest), _ = moving_crops(pictures, args.batch, args.crop, FRAMES, training.rng)
@@ -68,23 +70,26 @@ def main() -> None:
     def everything(factor: float) -> tuple[float, float]:
         frames, _ = moving_crops(pictures, args.batch, args.crop, FRAMES, training.rng)
         out = training.model(frames)
-        return _descend(list(zip(frames, out["x_hat"], out["likelihoods"], strict=True)), factor)
+        coded = list(zip(frames, out["x_hat"], out["likelihoods"], strict=True))
+        return _descend(coded, factor, weights=(1.0, *[LATER] * (FRAMES - 1)))
 
     def _descend(
         coded: list[tuple[torch.Tensor, torch.Tensor, Any]],
         factor: float,
         further: torch.Tensor | float = 0.0,
-        weight: float = 1.0,
+        *,
+        weights: tuple[float, ...] = (1.0,),
         rate: float = 1.0,
     ) -> tuple[float, float]:
-        """One step down the mean cost of (frame, reconstruction, likelihoods), and a `further` one."""
+        """One step down: (frame, reconstruction, likelihoods), their errors weighted, rate, and a `further` cost."""
         costs = []
         for frame, x_hat, likelihoods in coded:
             flat = {f"{part}.{name}": p for part, pair in likelihoods.items() for name, p in pair.items()}
             costs.append(rate_and_distortion({"x_hat": x_hat, "likelihoods": flat}, frame))
-        bpp, mse = (torch.stack(values).mean() for values in zip(*costs, strict=True))
-        training.descend(weight * args.lmbda * mse + rate * bpp + further, factor)
-        return float(bpp.detach()), float(mse.detach())
+        bpp, mse = (torch.stack(values) for values in zip(*costs, strict=True))
+        distortion = (torch.tensor(weights) * mse).mean()
+        training.descend(args.lmbda * distortion + rate * bpp.mean() + further, factor)
+        return float(bpp.detach().mean()), float(mse.detach().mean())
 
     update = {"keyframe": keyframe, "motion": motion, "inter": inter, "all": everything}[args.stage]
     training.run(args.steps, args.checkpoint, args.out, update)
