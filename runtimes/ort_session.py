@@ -24,6 +24,8 @@ STRICT = "session.disable_cpu_ep_fallback"
 SPELLED = {"float": "float32", "double": "float64", "float16": "float16", "bfloat16": "bfloat16"}
 NAMED_AT_MOST = 5  # nodes in an error's line
 
+onnxruntime.set_default_logger_severity(3)  # it warns of each entry that is set anew
+
 
 def session(model: Path, options: Any, providers: list[Any]) -> Runnable:
     """A session as a function of named tensors; RunFailedError where the graph does not load."""
