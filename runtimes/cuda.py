@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 
+from nvc_check.models.errors import ProviderUnavailableError
 from nvc_check.models.package import Package
 from nvc_check.runtimes.cpu import session_options
 from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable, checked_options
@@ -26,6 +29,7 @@ def open_engine(spec: LegSpec, package: Package) -> CudaEngine:
     """Raises ProviderUnavailableError where this ONNX Runtime has no CUDA provider or finds no GPU."""
     options = checked_options(spec, KNOBS)
     require_provider(spec, PROVIDER)
+    _require_device(spec.name)
     onnxruntime.preload_dlls()  # of the pip packages nvidia-*, where they are installed
     return CudaEngine(spec, options)
 
@@ -50,3 +54,14 @@ class CudaEngine:
 
     def load(self, model: Path, graph: str) -> Runnable:
         return exclusive_session(self._spec, model, session_options({}), PROVIDER, self._provider)
+
+
+def _require_device(name: str) -> None:
+    """Asks the driver: without a device ONNX Runtime says only that nodes are left to the CPU."""
+    driver = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        code = int(ctypes.CDLL(driver).cuInit(0))
+    except OSError as error:
+        raise ProviderUnavailableError(f"{name}: found no NVIDIA driver ({error}); it needs an NVIDIA GPU") from error
+    if code:
+        raise ProviderUnavailableError(f"{name}: the NVIDIA driver finds no device (cuInit returned {code})")

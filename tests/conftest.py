@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from nvc_check.checker.calibration import calibration_pictures
 from nvc_check.checker.encode import write_symbols
+from nvc_check.checker.providers import install_leg, tried
 from nvc_check.checker.sample import render_sample, write_sample
 from nvc_check.exporter.export import export_package
 from nvc_check.models.codecs import load_codec
@@ -65,3 +68,20 @@ def symbols(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def inexact_symbols(inexact_package: Package, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return symbols_of(inexact_package, tmp_path_factory.mktemp("inexact-symbols"))
+
+
+@pytest.fixture(scope="session")
+def ready() -> Callable[[str], str]:
+    """Takes a leg's name and gives it back when it runs here: what pip and npm can install is installed (`make system`
+    installs the rest). A leg that still does not run fails the test with the reason; none is skipped.
+    """
+
+    @cache
+    def started(name: str) -> str:
+        found = tried(name)
+        if found.state == "not installed":
+            found = install_leg(name, print)
+        assert found.state == "ready", f"{name}: {found.detail}; make system"
+        return name
+
+    return started
