@@ -49,7 +49,7 @@ def compare(
         Path | None, typer.Option("--input", help="Picture, folder, Y4M or video; default: a sample.")
     ] = None,
     symbols: Annotated[Path | None, typer.Option("--symbols", help="File of `symbols`, in place of --input.")] = None,
-    providers: Annotated[str, typer.Option(help="Legs, comma-separated; options as cpu:opt=off,threads=1.")] = "cpu",
+    providers: Annotated[str, typer.Option(help="Legs, as cpu:opt=off,threads=1,openvino; all: those ready.")] = "cpu",
     json: Annotated[
         str | None, typer.Option("--json", help="Write the report here; - for standard output alone.")
     ] = None,
@@ -62,6 +62,7 @@ def compare(
     allow_fallback: FallbackOption = False,
 ) -> None:
     """Decodes the same symbols on every leg, counts the differences and prints a verdict."""
+    from nvc_check.checker.providers import with_ready_engines
     from nvc_check.checker.traces_merge import compare_traces
 
     if json is not None and json != "-":
@@ -73,7 +74,9 @@ def compare(
             raise UsageError("--input and --symbols: for a package; traces were recorded from symbols already")
         report = compare_traces(what, across_packages=across_packages, strict=strict, allow_fallback=allow_fallback)
     else:
-        legs = [replace(spec, allow_fallback=allow_fallback) for spec in split_providers(providers)]
+        with status("looking for legs"):
+            specs = with_ready_engines(split_providers(providers))
+        legs = [replace(spec, allow_fallback=allow_fallback) for spec in specs]
         report = _compare_package(what[0], input, symbols, legs, strict, out, maps)
     _show(report, json)
     raise typer.Exit(report.exit_code)

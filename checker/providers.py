@@ -28,6 +28,7 @@ from nvc_check.runtimes.registry import check_names, known_engines, registered
 SCHEMA = "nvc-check/providers/1"
 State = Literal["ready", "not installed", "cannot start"]
 STYLES: dict[State, str] = {"ready": "green", "not installed": "yellow", "cannot start": "red"}
+ALL, SLOW = "all", "reference"
 NOT_INSTALLED = "not installed"  # in an error's text: what would help is a line to type, not a device
 
 
@@ -57,6 +58,20 @@ def tried(name: str) -> Provider:
             state: State = "not installed" if NOT_INSTALLED in text else "cannot start"
             return Provider(name, state, text, _summary(spec))
         return Provider(name, "ready", f"{info.engine} {info.version.split('-')[0]}, {info.device}", _summary(spec))
+
+
+def with_ready_engines(specs: list[LegSpec]) -> list[LegSpec]:
+    """`specs` with the leg `all` replaced by every engine that is ready here and not yet named.
+
+    Without `reference`, which takes a minute for a picture: it is for small graphs.
+    """
+    if not any(spec.name == ALL for spec in specs):
+        return specs
+    named = [spec for spec in specs if spec.name != ALL]
+    wanted = [name for name in known_engines() if name != SLOW and name not in {spec.name for spec in named}]
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        found = [provider.name for provider in pool.map(tried, wanted) if provider.state == "ready"]
+    return [LegSpec.parse(name) for name in found] + named
 
 
 def all_providers(step: Callable[[Any], None]) -> list[Provider]:
