@@ -1,0 +1,45 @@
+"""Every leg against every case; what is known to deviate must deviate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from conformance.every_case import CASES
+from conformance.legs import LegUnderTest, chosen
+from conformance.xfails import deviations, reason_of
+
+
+def pytest_report_collectionfinish() -> list[str]:
+    """Says which legs run, and why others do not."""
+    return list(chosen()[1])
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if {"leg", "case"} <= set(metafunc.fixturenames):
+        metafunc.parametrize(("leg", "case"), [pair for leg in chosen()[0] for pair in _of(leg)])
+
+
+def _of(leg: str) -> Iterator[object]:
+    known = deviations(leg)
+    for name, case in CASES.items():
+        reason = reason_of(name, known)
+        marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
+        yield pytest.param(leg, case, id=f"{leg}-{name}", marks=marks)
+
+
+@pytest.fixture(scope="session")
+def wrong() -> Iterator[Callable[..., str]]:
+    """(leg, case) -> what is wrong with its result. One leg's process at a time."""
+    running: dict[str, LegUnderTest] = {}
+
+    def ask(leg: str, case: object) -> str:
+        if leg not in running:
+            for other in list(running):
+                running.pop(other).close()
+            running[leg] = LegUnderTest(leg)
+        return running[leg].wrong(case)
+
+    yield ask
+    for leg in running.values():
+        leg.close()

@@ -1,0 +1,23 @@
+"""Clip: saturation in float32; its upper bound may come from a picture's size."""
+
+import numpy as np
+from conformance.case import LARGEST, chain, f32, fixed, node, one
+from onnx import TensorProto
+
+CASES = [
+    one("clip/saturates", "Clip",
+        [f32([-1, 0, -0.0, 0.5, 254.5, 255, 255.00001525878906, 256, LARGEST, -LARGEST]), fixed(0), fixed(255)],
+        f32([0, 0, 0, 0.5, 254.5, 255, 255, 255, 255, 0])),
+    one("clip/largest", "Clip", [f32([LARGEST, -LARGEST, LARGEST - 1, 0]), fixed(-LARGEST), fixed(LARGEST)],
+        f32([LARGEST, -LARGEST, LARGEST - 1, 0])),
+    one("clip/one_value", "Clip", [f32([-3, 0, 3]), fixed(1), fixed(1)], f32([1, 1, 1])),
+    chain(
+        "clip/bound_of_size",
+        [
+            node("Shape", "x", "shape"), node("Gather", "shape last", "width", axis=0),
+            node("Cast", "width", "bound", to=TensorProto.FLOAT), node("Clip", "x low bound", "y"),
+        ],
+        {"x": f32([[[[-1, 0, 3.5, 5, 9]]]]), "low": fixed(0), "last": fixed(3, np.int64)},
+        f32([[[[0, 0, 3.5, 5, 5]]]]),
+    ),
+]  # fmt: skip
