@@ -51,7 +51,7 @@ def install(name: str, packages: tuple[str, ...], npm: tuple[str, ...], say: Cal
     """
     program = shutil.which("npm")
     if npm and program is None:
-        raise ProviderUnavailableError(f"{name}: found no npm; install Node.js: apt-get install nodejs npm")
+        raise ProviderUnavailableError(f"{name}: npm is not installed; apt-get install nodejs npm")
     folder = begin(name)
     if packages:
         pinned = [f"{shared}=={importlib.metadata.version(shared)}" for shared in SHARED]

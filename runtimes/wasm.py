@@ -64,6 +64,11 @@ class WasmEngine:
 
         return run
 
+    def close(self) -> None:
+        """Ends node; it also ends when the leg's process does."""
+        self._process.kill()
+        self._process.communicate()
+
     def _ask(self, request: dict[str, Any], arrays: Tensors) -> tuple[dict[str, Any], Tensors]:
         process = self._process
         assert process.stdin is not None and process.stdout is not None

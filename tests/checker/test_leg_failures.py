@@ -22,6 +22,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     (folder / "openvino" / "__init__.py").write_text("raise ImportError('hidden by this test')\n")
     monkeypatch.setenv("PYTHONPATH", str(folder))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("NVC_CHECK_HOME", str(folder))
 
 
 @pytest.mark.usefixtures("bare")
