@@ -20,6 +20,8 @@ FallbackOption = Annotated[
     bool, typer.Option("--allow-fallback", help="Count legs whose nodes ran elsewhere too; the report names the nodes.")
 ]
 
+DEFAULT_PROVIDERS = "cpu"
+
 
 def record(
     package: Annotated[Path, typer.Argument(help="Package of `export`.", metavar="PKG")],
@@ -49,7 +51,9 @@ def compare(
         Path | None, typer.Option("--input", help="Picture, folder, Y4M or video; default: a sample.")
     ] = None,
     symbols: Annotated[Path | None, typer.Option("--symbols", help="File of `symbols`, in place of --input.")] = None,
-    providers: Annotated[str, typer.Option(help="Legs, as cpu:opt=off,threads=1,openvino; all: those ready.")] = "cpu",
+    providers: Annotated[
+        str, typer.Option(help="Legs, as cpu:opt=off,threads=1,openvino; all: those ready.")
+    ] = DEFAULT_PROVIDERS,
     json: Annotated[
         str | None, typer.Option("--json", help="Write the report here; - for standard output alone.")
     ] = None,
@@ -60,6 +64,10 @@ def compare(
         bool, typer.Option("--across-packages", help="Compare traces of different packages.")
     ] = False,
     allow_fallback: FallbackOption = False,
+    sweep: Annotated[
+        str | None,
+        typer.Option("--sweep", help="In place of --providers: a leg under all its options.", metavar="LEG"),
+    ] = None,
 ) -> None:
     """Decodes the same symbols on every leg, counts the differences and prints a verdict."""
     from nvc_check.checker.providers import with_ready_engines
@@ -70,14 +78,18 @@ def compare(
     if out is not None:
         check_place(out / "maps")
     if len(what) > 1 or what[0].is_file():
-        if input is not None or symbols is not None:
-            raise UsageError("--input and --symbols: for a package; traces were recorded from symbols already")
+        if input is not None or symbols is not None or sweep is not None:
+            raise UsageError("--input, --symbols and --sweep: for a package; traces were recorded from symbols already")
         report = compare_traces(what, across_packages=across_packages, strict=strict, allow_fallback=allow_fallback)
     else:
+        if sweep is not None and (providers != DEFAULT_PROVIDERS or out is not None):
+            raise UsageError("--sweep: one leg, without --providers and without residual maps (--out)")
         with status("looking for legs"):
-            specs = with_ready_engines(split_providers(providers))
+            specs = with_ready_engines(split_providers(sweep or providers))
         legs = [replace(spec, allow_fallback=allow_fallback) for spec in specs]
-        report = _compare_package(what[0], input, symbols, legs, strict, out, maps)
+        if sweep is not None and len(legs) > 1:
+            raise UsageError(f"--sweep {sweep}: one leg at a time")
+        report = _compare_package(what[0], input, symbols, legs, strict, out, maps, sweep is not None)
     _show(report, json)
     raise typer.Exit(report.exit_code)
 
@@ -90,16 +102,18 @@ def _compare_package(
     strict: bool,
     out: Path | None,
     maps: int,
+    swept: bool,
 ) -> Any:
     from nvc_check.checker.certify import verified_package
     from nvc_check.checker.compare import compare as compare_legs
     from nvc_check.checker.compare import with_references
     from nvc_check.checker.maps import MapWriter
+    from nvc_check.checker.sweep import sweep as sweep_leg
     from nvc_check.models.symbols import Symbols
 
     if input is not None and symbols is not None:
         raise UsageError("--input and --symbols: give one of the two")
-    specs = with_references(legs)
+    specs = legs if swept else with_references(legs)
     with status("verifying the certificate"):
         package, _ = verified_package(folder)
     with tempfile.TemporaryDirectory(prefix="nvc-check-") as scratch:
@@ -111,6 +125,9 @@ def _compare_package(
             file = Path(scratch) / "symbols.npz"
             encode(package, input, file)
         with Symbols(file, package.manifest.digest) as read:
+            if swept:
+                with progress_bar("sweeping", None) as step:
+                    return sweep_leg(package, read, legs[0], strict=strict, progress=step)
             observer = MapWriter(out, maps, len(read.frames)) if out is not None else None
             with progress_bar("decoding", len(read.frames) + len(specs)) as step:
                 report = compare_legs(package, read, specs, strict=strict, observer=observer, progress=step)
@@ -120,13 +137,14 @@ def _compare_package(
 
 
 def _show(report: Any, json: str | None) -> None:
+    from nvc_check.checker.sweep_table import print_sweep
     from nvc_check.checker.table import print_report
     from nvc_check.models.atomic import whole_file
 
     if json == "-":
         sys.stdout.write(report.to_json())
         return
-    print_report(output_console(), report)
+    (print_report if report.sweep is None else print_sweep)(output_console(), report)
     if json is not None:
         with whole_file(Path(json)) as part:
             part.write_text(report.to_json(), encoding="utf-8")

@@ -148,6 +148,26 @@ class VerdictRow(_Strict):
     int: Verdict
 
 
+class SweepPath(_Strict):
+    """A variant against the base, over the tensors that decide."""
+
+    verdict: Verdict
+    values: int
+    mismatched: int
+    index_flips: int
+
+
+class SweepRow(_Strict):
+    """One knob turned to one value; `reason` where that leg did not run or failed."""
+
+    knob: str
+    value: str
+    leg: str
+    reason: str
+    fp32: SweepPath
+    int: SweepPath
+
+
 class Report(_Strict):
     """`seconds`: wall time of decoding and comparing all frames, engines already started; 0 for traces."""
 
@@ -159,6 +179,7 @@ class Report(_Strict):
     verdict: VerdictRow
     seconds: float
     exit_code: int
+    sweep: list[SweepRow] | None = None
 
     def to_json(self) -> str:
         return json.dumps({"schema": SCHEMA, **self.model_dump()}, indent=2, allow_nan=False) + "\n"

@@ -15,11 +15,7 @@ COLOURS = {"identical": "bold green", "different": "bold red", "not compared": "
 
 
 def print_report(console: Console, report: Report) -> None:
-    package = report.package
-    exactness = "" if package.exact else " [red]marked inexact: ordinary scales[/]"
-    console.print(
-        f"[bold]{package.name}[/]  {package.precision}, scope {package.scope}, package {package.digest[:12]}{exactness}"
-    )
+    console.print(package_line(report))
     console.print(_legs(report.legs))
     for reason in sorted({leg.reason for leg in report.legs if leg.reason}):
         console.print(f"! {reason}", markup=False, style="yellow")
@@ -36,6 +32,14 @@ def print_report(console: Console, report: Report) -> None:
         console.print(line)
     for path in ("fp32", "int"):
         _print_verdict(console, report, path)
+
+
+def package_line(report: Report) -> str:
+    package = report.package
+    exactness = "" if package.exact else " [red]marked inexact: ordinary scales[/]"
+    return (
+        f"[bold]{package.name}[/]  {package.precision}, scope {package.scope}, package {package.digest[:12]}{exactness}"
+    )
 
 
 def _legs(legs: list[LegRow]) -> Table:
