@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import onnx
 import openvino
 
 from nvc_check.models.errors import RunFailedError
@@ -49,19 +50,25 @@ class OpenVinoEngine:
             compiled = self._core.compile_model(str(model), "CPU", self._properties)
         except RuntimeError as error:
             raise RunFailedError(f"{model.name}: OpenVINO cannot compile it ({str(error).splitlines()[0]})") from error
-        return Compiled(compiled)
+        declared = [item.name for item in onnx.load(model, load_external_data=False).graph.output]
+        return Compiled(compiled, declared)
 
 
 class Compiled:
-    """A compiled model, whose runtime graph tells what ran."""
+    """A compiled model, whose runtime graph tells what ran.
 
-    def __init__(self, compiled: Any) -> None:
+    Args:
+        declared: the graph's outputs; a port also bears the names of tensors that became one with its output.
+    """
+
+    def __init__(self, compiled: Any, declared: list[str]) -> None:
         self._compiled = compiled
         self._inputs = {name for port in compiled.inputs for name in port.get_names()}
+        self._outputs = {name: port for port in compiled.outputs for name in declared if name in port.get_names()}
 
     def __call__(self, inputs: Tensors) -> Tensors:
         results = self._compiled({name: value for name, value in inputs.items() if name in self._inputs})
-        return {port.get_any_name(): results[port].copy() for port in self._compiled.outputs}
+        return {name: results[port].copy() for name, port in self._outputs.items()}
 
     def ran(self) -> tuple[RanNode, ...]:
         """Nodes of the runtime graph, named after the ONNX nodes that each was fused from."""
