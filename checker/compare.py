@@ -208,7 +208,8 @@ def _leg_row(leg: Leg, path: str) -> LegRow:
 def result_row(path: str, leg: str, reference: str, tensor: str, difference: Difference) -> ResultRow:
     rows = difference.by_frame
     first = First(frame=difference.first[0], index=difference.first[1]) if difference.first else None
-    quality = [row.psnr for row in rows if row.psnr is not None]
+    quality = [row.psnr for row in rows if row.psnr is not None and row.mismatched]
+    quality = quality or [row.psnr for row in rows if row.psnr is not None]  # of identical frames where all are
     mismatched = difference.mismatched
     return ResultRow(
         path=path,

@@ -36,14 +36,14 @@ def block_flow(frame: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
 def warped(picture: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
     """`picture` (B, C, H, W) read bilinearly at each pixel's place plus `flow` (B, 2, H, W) pixels."""
     height, width = picture.shape[2:]
-    identity = torch.eye(2, 3).expand(len(picture), -1, -1)
+    identity = torch.eye(2, 3, dtype=picture.dtype).expand(len(picture), -1, -1)
     grid = functional.affine_grid(identity, [len(picture), 1, height, width], align_corners=False)
     grid = grid + flow.permute(0, 2, 3, 1) * torch.tensor([2 / width, 2 / height])
     return functional.grid_sample(picture, grid, padding_mode="border", align_corners=False)
 
 
 def _luma(picture: torch.Tensor) -> torch.Tensor:
-    return functional.conv2d(picture, torch.tensor(LUMA).reshape(1, 3, 1, 1))
+    return functional.conv2d(picture, torch.tensor(LUMA, dtype=picture.dtype).reshape(1, 3, 1, 1))
 
 
 def _full_search(frame: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:

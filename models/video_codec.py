@@ -97,24 +97,24 @@ class InterGraph(nn.Module):
         """
         flow, scale = motion[:, :2], motion[:, 2:]
         volume = self._volume(reference, self.sigma, self.levels - 1)  # (1, 3, levels, H, W)
-        height, width = reference.shape[2], reference.shape[3]
-        rows = (2 * torch.arange(height, dtype=torch.float32) + 1) / height - 1
-        columns = (2 * torch.arange(width, dtype=torch.float32) + 1) / width - 1
+        # counted by sums, not from the shape: arithmetic on shapes is what GPU providers leave to the CPU
+        ones = torch.ones_like(reference[:, 0])
+        columns, rows = ones.cumsum(2), ones.cumsum(1)  # 1 to width, 1 to height
+        width, height = columns[:, :, -1:], rows[:, -1:]
         right, down = flow[:, 0], flow[:, 1]
         if self.flow_unit is not None:
             right, down = right * (2 * self.flow_unit) / width, down * (2 * self.flow_unit) / height
-        x = right + columns.reshape(1, 1, -1)
-        y = down + rows.reshape(1, -1, 1)
-        stacked = volume.transpose(1, 2).reshape(1, 3 * self.levels, height, width)
+        x = right + (2 * columns - 1) / width - 1
+        y = down + (2 * rows - 1) / height - 1
+        stacked = torch.cat([volume[:, :, index] for index in range(self.levels)], dim=1)
         warped = functional.grid_sample(
             stacked, torch.stack((x, y), dim=-1), padding_mode="border", align_corners=False
         )
         level = (((scale + 1) * self.levels - 1) / 2).clamp(0, self.levels - 1)
-        predicted = torch.zeros_like(reference)
-        for index in range(self.levels):
-            weight = (1 - (level - index).abs()).clamp(min=0)
-            predicted = predicted + weight * warped[:, 3 * index : 3 * index + 3]
-        return predicted
+        parts = [
+            (1 - (level - index).abs()).relu() * warped[:, 3 * index : 3 * index + 3] for index in range(self.levels)
+        ]
+        return torch.stack(parts).sum(dim=0)
 
 
 class MotionGraph(nn.Module):
