@@ -3,9 +3,17 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 OUT ?= results
 PACKAGE := $(OUT)/mbt2018-mean-relu-small
+GRAPHS ?= 10000
+VALUES ?= 1000000000
 LEGS ?= cpu,cpu:opt=off,cpu:flavour=carrier,openvino
+# Every leg that a machine without a GPU can have; those with an environment of their own are installed.
+OWN := webgpu wasm OpenVINOExecutionProvider cpu@neoverse-n1
+MATRIX ?= exact torch torch:isa=sse41 cpu cpu:opt=off cpu:flavour=carrier openvino reference webgpu wasm \
+    OpenVINOExecutionProvider:device_type=CPU cpu@haswell cpu@nehalem cpu@neoverse-n1 reference@neoverse-n1
+TRACES := $(OUT)/matrix
+export NVC_CHECK_HOME ?= $(CURDIR)/.legs
 
-.PHONY: install run test check bench clean
+.PHONY: install system run test check matrix bench fuzz full clean
 
 install: .venv/installed
 
@@ -14,6 +22,9 @@ install: .venv/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt setuptools \
 	    -e '.[export,cpu,openvino,dev]' --config-settings editable_mode=strict
 	touch $@
+
+system:
+	.ci/system
 
 run: install
 	$(BIN)/nvc-check export mbt2018-mean-relu-small --out $(PACKAGE)
@@ -28,12 +39,38 @@ check: install
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-test: check
+test: check system
 	$(BIN)/pytest
+
+# Each leg records a trace of its own, and fails alone; the traces are merged, and the table stays beside them.
+matrix: install system
+	mkdir -p $(TRACES)
+	rm -f $(TRACES)/*.trace
+	$(BIN)/nvc-check export mbt2018-mean-relu-small --out $(PACKAGE)
+	$(BIN)/nvc-check sample --size 128x128 --frames 2 --out $(TRACES)/clip.y4m
+	$(BIN)/nvc-check symbols $(PACKAGE) --input $(TRACES)/clip.y4m --out $(TRACES)/symbols.npz
+	$(BIN)/nvc-check providers $(OWN:%=--install %)
+	failed=; for leg in $(MATRIX); do \
+	    $(BIN)/nvc-check record $(PACKAGE) --symbols $(TRACES)/symbols.npz --provider "$$leg" --tensors \
+	        --out "$(TRACES)/$$leg.trace" || failed="$$failed $$leg"; \
+	done; \
+	$(BIN)/nvc-check compare $(TRACES)/*.trace --json $(TRACES)/report.json > $(TRACES)/table.txt; code=$$?; \
+	cat $(TRACES)/table.txt; test -z "$$failed" || echo "no trace of:$$failed"; \
+	test -z "$$failed" && exit $$code
 
 bench: install
 	$(BIN)/python tests/bench/checker_share.py
 	$(BIN)/python tests/bench/memory.py --frames 4 20 --size 384x256
 
+# random graphs: what is certified must be the same bits on every engine; prints the share that was certified
+fuzz: install
+	PYTHONPATH=tests $(BIN)/python -W ignore tests/property/fuzz.py --graphs $(GRAPHS)
+
+# VALUES tensor values of an image and a video codec at scope decoder, compared over LEGS with the oracle
+full: install
+	$(BIN)/nvc-check export mbt2018-mean-relu-small --scope decoder --out $(OUT)/full/image
+	$(BIN)/nvc-check export ssf-small@seed0 --scope decoder --out $(OUT)/full/video
+	$(BIN)/python -W ignore tests/bench/full.py $(OUT)/full/image $(OUT)/full/video --values $(VALUES) --legs '$(LEGS)'
+
 clean:
-	rm -rf .venv build results
+	rm -rf .venv build results .legs

@@ -87,7 +87,7 @@ def all_providers(step: Callable[[Any], None]) -> list[Provider]:
 
 
 def install_leg(name: str, say: Callable[[str], None]) -> Provider:
-    """Makes what the leg needs, outside the user's own environment, and tries it.
+    """Makes what the leg needs, outside the user's own environment, unless it is there and runs; and tries it.
 
     Raises:
         UsageError: no such leg, or one that has no environment of its own.
@@ -100,13 +100,19 @@ def install_leg(name: str, say: Callable[[str], None]) -> Provider:
     processor = processor_of(spec) if spec.machine else None
     if processor is not None:
         emulator_of(spec)
-        if is_foreign(processor):
-            foreign.install(processor.architecture, say)
-            return tried(name)
-    if engine.packages or engine.npm:
-        environments.install(spec.engine, engine.packages, engine.npm, say)
-    elif processor is None:
+    elif not (engine.packages or engine.npm):
         raise UsageError(f"--install {name}: it has no environment of its own; {engine.install}")
+    if processor is not None and is_foreign(processor):
+        there = foreign.is_ready(processor.architecture)
+    else:
+        pins = (*engine.packages, *engine.npm)
+        there = not pins or environments.is_installed(spec.engine, pins)
+    if there and (found := tried(name)).state == "ready":
+        return found
+    if processor is not None and is_foreign(processor):
+        foreign.install(processor.architecture, say)
+    elif engine.packages or engine.npm:
+        environments.install(spec.engine, engine.packages, engine.npm, say)
     return tried(name)
 
 

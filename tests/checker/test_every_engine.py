@@ -83,6 +83,7 @@ def unpaired(package: Package, tmp_path_factory: pytest.TempPathFactory) -> tupl
     altered = Package.open(root)
     part, nothing = altered.manifest.parts["image"], {"fp32": 0.0, "int": 0.0}
     z = np.random.default_rng(0).normal(0, 60, (1, part.z_channels, 1, 1))
+    z[:, 0:2] = 127
     drawn = {
         "image.y": np.zeros((1, part.y_channels, 4, 4), np.int32),
         "image.z": np.rint(z).clip(-127, 127).astype(np.int32),

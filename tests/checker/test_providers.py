@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,13 +70,16 @@ def test_what_cannot_be_installed(
 
 
 def test_installed_where_nothing_was(nothing_installed: Path, command: Callable[..., tuple[int, str, str]]) -> None:
-    """By npm, really, and then ready; a second time too; the list says so as a document."""
-    for _ in range(2):
+    """By npm, really, and then ready; the second time nothing is to be done; damaged, it is made anew."""
+    said = "wasm: onnxruntime-web@1.30.0\n"
+    for expected in (said, "", said):
         code, out, err = command("providers", "--install", "wasm", "--json", "-")
         (row,) = json.loads(out)["providers"]
         assert (code, row["name"], row["state"]) == (0, "wasm", "ready"), err
         assert row["detail"] == "onnxruntime-web 1.30.0, wasm in node"
-        assert err == "wasm: onnxruntime-web@1.30.0\n"
+        assert err == expected
+        if not expected:
+            shutil.rmtree(nothing_installed / "wasm" / "node_modules")
     assert [path.name for path in nothing_installed.iterdir()] == ["wasm"]
 
 
