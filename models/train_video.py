@@ -23,7 +23,6 @@ from nvc_check.models.training import Training, arguments, photographs
 
 FRAMES = 3
 PREDICTION = 0.5  # weight of the prediction's error beside the reconstruction's
-LATER = 1.5  # weight of a predicted frame's error in the stage `all`: it is what further frames are predicted from
 FLOW = 0.3  # bits per pixel that a pixel of wrong flow counts for; it goes down to nothing as the learning rate does
 
 
@@ -53,7 +52,7 @@ def main() -> None:
         # rate counts little at first: latents that say nothing yet would be pressed to zero and stay there
         rate = min(1.0, max(0.02, 2 * training.step / args.steps - 0.4))
         coded = [(second, predicted, {"motion": likelihoods})]
-        return _descend(coded, factor, FLOW * factor * miss, weights=(PREDICTION,), rate=rate)
+        return _descend(coded, factor, FLOW * factor * miss, weight=PREDICTION, rate=rate)
 
     def inter(factor: float) -> tuple[float, float]:
         (first, *rest), _ = moving_crops(pictures, args.batch, args.crop, FRAMES, training.rng)
@@ -71,25 +70,24 @@ def main() -> None:
         frames, _ = moving_crops(pictures, args.batch, args.crop, FRAMES, training.rng)
         out = training.model(frames)
         coded = list(zip(frames, out["x_hat"], out["likelihoods"], strict=True))
-        return _descend(coded, factor, weights=(1.0, *[LATER] * (FRAMES - 1)))
+        return _descend(coded, factor)
 
     def _descend(
         coded: list[tuple[torch.Tensor, torch.Tensor, Any]],
         factor: float,
         further: torch.Tensor | float = 0.0,
         *,
-        weights: tuple[float, ...] = (1.0,),
+        weight: float = 1.0,
         rate: float = 1.0,
     ) -> tuple[float, float]:
-        """One step down: (frame, reconstruction, likelihoods), their errors weighted, rate, and a `further` cost."""
+        """One step down: (frame, reconstruction, likelihoods), the errors weighted, rate, and a `further` cost."""
         costs = []
         for frame, x_hat, likelihoods in coded:
             flat = {f"{part}.{name}": p for part, pair in likelihoods.items() for name, p in pair.items()}
             costs.append(rate_and_distortion({"x_hat": x_hat, "likelihoods": flat}, frame))
-        bpp, mse = (torch.stack(values) for values in zip(*costs, strict=True))
-        distortion = (torch.tensor(weights) * mse).mean()
-        training.descend(args.lmbda * distortion + rate * bpp.mean() + further, factor)
-        return float(bpp.detach().mean()), float(mse.detach().mean())
+        bpp, mse = (torch.stack(values).mean() for values in zip(*costs, strict=True))
+        training.descend(weight * args.lmbda * mse + rate * bpp + further, factor)
+        return float(bpp.detach()), float(mse.detach())
 
     update = {"keyframe": keyframe, "motion": motion, "inter": inter, "all": everything}[args.stage]
     training.run(args.steps, args.checkpoint, args.out, update)
