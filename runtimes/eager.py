@@ -14,17 +14,14 @@ from nvc_check.models.hyperprior import Hyperprior
 from nvc_check.models.package import Package, graph_name
 from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, Runnable, Tensors, checked_options
 
-KNOBS: Knobs = {
-    "threads": None,
-    "isa": ("sse41", "avx2"),  # set before torch is imported: launch.py
-    "device": ("cpu", "cuda"),
-    "tf32": ("on", "off"),
-}
+KNOBS: Knobs = {"threads": None, "isa": ("sse41", "avx2")}  # isa is set before torch is imported: launch.py
+# no knobs: a sweep on a CPU would ask for a GPU
+DEVICE: Knobs = {"device": ("cpu", "cuda"), "tf32": ("on", "off")}
 
 
 def open_engine(spec: LegSpec, package: Package) -> EagerEngine:
     """Raises ProviderUnavailableError where torch cannot compute on the device."""
-    options = checked_options(spec, KNOBS)
+    options = checked_options(spec, {**KNOBS, **DEVICE})
     if "tf32" in options and options.get("device") != "cuda":
         raise ProviderUnavailableError(f"{spec.name}: a CPU has no TF32; say torch:device=cuda,tf32=...")
     try:
