@@ -13,7 +13,7 @@ MATRIX ?= exact torch torch:isa=sse41 cpu cpu:opt=off cpu:flavour=carrier openvi
 TRACES := $(OUT)/matrix
 export NVC_CHECK_HOME ?= $(CURDIR)/.legs
 
-.PHONY: install system run test check matrix bench fuzz full clean
+.PHONY: install system run test check matrix conformance bench fuzz full clean
 
 install: .venv/installed
 
@@ -57,6 +57,11 @@ matrix: install system
 	$(BIN)/nvc-check compare $(TRACES)/*.trace --json $(TRACES)/report.json > $(TRACES)/table.txt; code=$$?; \
 	cat $(TRACES)/table.txt; test -z "$$failed" || echo "no trace of:$$failed"; \
 	test -z "$$failed" && exit $$code
+
+# Every operator and assumption on every leg that a machine without a GPU can have; pytest says which legs those are.
+conformance: install system
+	$(BIN)/nvc-check providers $(OWN:%=--install %)
+	$(BIN)/pytest tests/conformance
 
 bench: install
 	$(BIN)/python tests/bench/checker_share.py

@@ -1,4 +1,8 @@
-"""The latents and hyper-latents that calibration pictures give, for every part of a codec."""
+"""The latents and hyper-latents that calibration pictures give, for every part of a codec.
+
+Computed in float64 and snapped to a grid: what instruction sets and thread counts change is some 10^-14 of a step, so
+that they lead to the same integers, and from these to the same package.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ from numpy.typing import NDArray
 from nvc_check.models.architectures import Codec
 from nvc_check.models.errors import UsageError
 
+SIDE = 384  # pixels: the middle of a picture that is coded, at most; float64 is slow
+STEPS = 1 << 10  # per unit, of means and pictures; the integer path's are no finer
 # pixels down and right between the two frames that a single picture makes for a video codec, one after the other: the
 # grids of the motion decoder must hold slow and fast motion
 SHIFTS = ((4, -4), (-1, 2), (16, 9), (-24, 0), (0, -40), (7, -7), (-3, 28), (0, 1), (48, 32), (-12, -20))
@@ -42,6 +48,17 @@ def calibrate(codec: Codec, pictures: Iterable[NDArray[np.float32]]) -> Calibrat
         UsageError: no pictures.
     """
     found = Calibration({part: [] for part in codec.hyperpriors}, {part: [] for part in codec.hyperpriors})
+    codec.model.double()
+    try:
+        _code_all(codec, pictures, found)
+    finally:
+        codec.model.float()  # as it was, bit for bit
+    if not next(iter(found.symbols.values())):
+        raise UsageError("calibration: no pictures, expected at least one; name a folder or clip that has some")
+    return found
+
+
+def _code_all(codec: Codec, pictures: Iterable[NDArray[np.float32]], found: Calibration) -> None:
 
     def code(part: str, y: torch.Tensor) -> torch.Tensor:
         hyperprior = codec.hyperpriors[part]
@@ -49,15 +66,18 @@ def calibrate(codec: Codec, pictures: Iterable[NDArray[np.float32]]) -> Calibrat
         found.symbols[part].append(symbols.astype(np.int64))
         means = hyperprior.entropy_parameters(symbols)[1]
         known = torch.zeros_like(y) if means is None else torch.from_numpy(means)
+        known = torch.round(known * STEPS) / STEPS
         y_hat = torch.round(y - known) + known
-        found.latents[part].append(y_hat.numpy().astype(np.float64))
+        found.latents[part].append(y_hat.numpy())
         return y_hat
 
     for picture, shift in zip(pictures, cycle(SHIFTS), strict=False):
-        frame = torch.from_numpy(picture)
-        reference = codec.encode(frame, None, code)
+        frame = torch.from_numpy(_middle(picture)).double()
+        reference = torch.round(codec.encode(frame, None, code) * STEPS) / STEPS
         if codec.kind == "video":
             codec.encode(torch.roll(frame, shift, dims=(2, 3)), reference, code)
-    if not next(iter(found.symbols.values())):
-        raise UsageError("calibration: no pictures, expected at least one; name a folder or clip that has some")
-    return found
+
+
+def _middle(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    top, left = (max(0, (side - SIDE) // 2) for side in picture.shape[2:])
+    return np.ascontiguousarray(picture[:, :, top : top + SIDE, left : left + SIDE])

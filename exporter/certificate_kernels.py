@@ -26,8 +26,8 @@ NO_WEBGPU: Final = frozenset(
 )
 NO_WEBGPU_INTEGERS: Final = {"Clip", "DepthToSpace", "Relu"}
 EXCHANGED: Final = frozenset(
-    {"DepthToSpace", "Flatten", "Identity", "MaxPool", "Pad", "Relu", "Reshape", "Slice", "Split", "Squeeze"}
-    | {"Transpose", "Unsqueeze"}
+    {"DepthToSpace", "Flatten", "Identity", "MaxPool", "Pad", "ReduceMax", "ReduceMin", "Relu", "Reshape", "Slice"}
+    | {"Split", "Squeeze", "Transpose", "Unsqueeze"}
 )
 EXCHANGED_STEPS = 16
 PLACED = "WebGPU leaves it to the CPU: "

@@ -31,6 +31,7 @@ LIMB_MAX, ACTIVATION_MAX = 127, 255  # int8 limbs (as uint8 with zero point 128)
 FINE = 4  # bits of the second limb's grid below the first one's, and of its weights above
 LATENT_REACH = 136.0  # steps of the first limb, beyond which both limbs are saturated
 Y_MAX = 1023  # symbols y are clipped to [-Y_MAX, Y_MAX]: with 16-bit means at 2^-10 they stay below 2^22 steps
+SNAP = 8  # bits of the wanted sums below a step of the output
 EQUALIZE_LIMIT = 8  # a channel's grid is at most 2^8 finer than the coarsest of its tensor
 
 
@@ -97,7 +98,8 @@ def quantize_synthesis(
             bias=layer.bias / units,
             activation=Activation(0.0) if picture or not last else Activation(),
         )
-        moments = gather_moments(scaled, integers, [sums / units.reshape(1, -1, 1, 1) for sums in wanted])
+        targets = [_snapped(sums / units.reshape(1, -1, 1, 1)) for sums in wanted]
+        moments = gather_moments(scaled, integers, targets)
         made = _integer_layer(scaled, moments, ACTIVATION_MAX if layers else LIMB_MAX + 1, power_of_two)
         rounds = picture or not last
         layers.append(replace(made, output_exponent=0.0, high=ACTIVATION_MAX) if rounds else made)
@@ -105,6 +107,11 @@ def quantize_synthesis(
             integers = [np.clip(np.rint(_sums(made, x)), 0, ACTIVATION_MAX) for x in integers]
             read = units
     return IntegerSynthesis(chain.latents, grid, tuple(layers))
+
+
+def _snapped(sums: Float64) -> Float64:
+    """On a grid of 2^-SNAP: float64's last bits, which depend on instruction sets and threads, decide nothing."""
+    return np.ldexp(np.rint(np.ldexp(sums, SNAP)), -SNAP)
 
 
 def _require_straight(chain: Chain) -> None:

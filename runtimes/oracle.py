@@ -19,7 +19,7 @@ from nvc_check.models.errors import RunFailedError
 from nvc_check.models.package import Package
 from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, RanNode, Runnable, Tensors, checked_options
 from nvc_check.runtimes.oracle_operators import OPERATORS, as_exact
-from nvc_check.runtimes.oracle_sums import SUMS, exact_sum, largest_magnitude
+from nvc_check.runtimes.oracle_sums import SUMS, channel_reach, channel_steps, exact_sum, grid_exponent
 
 Array = NDArray[Any]
 KNOBS: Knobs = {"flavour": ("qdq", "carrier")}
@@ -53,7 +53,7 @@ class ExactGraph:
 
     Attributes:
         largest: by name of a Conv, ConvTranspose or MatMul node, the largest magnitude that its accumulator had at the
-            end, bias included, over all calls: in steps of the grid of its products, as the certificate's bound is.
+            end, bias included, over all calls: in steps of the output channel's grid, as the certificate's bound is.
     """
 
     def __init__(self, model: onnx.ModelProto, assert_exact: bool = True) -> None:
@@ -111,7 +111,11 @@ class ExactGraph:
         total, exponent = exact_sum(step.op_type, step.name, step.attributes, x, weight)
         if bias is not None:
             total += np.ldexp(bias, -exponent)
-        self.largest[step.name] = max(largest_magnitude(total), self.largest.get(step.name, 0.0))
+        of_weights = grid_exponent(weight)
+        of_bias = None if bias is None else np.ldexp(bias, of_weights - exponent)
+        reached = np.ldexp(channel_reach(total, step.op_type), of_weights)
+        steps = reached / channel_steps(step.op_type, step.attributes, weight, of_bias)
+        self.largest[step.name] = max(float(steps.max(initial=0)), self.largest.get(step.name, 0.0))
         return np.ldexp(total, exponent, out=total)
 
 

@@ -45,8 +45,28 @@ def grid_exponent(values: Array) -> int:
     return int(finest_exponents(values.reshape(-1)))
 
 
-def largest_magnitude(values: Array) -> float:
-    return _reach(values)
+def channel_reach(total: Array, op_type: str) -> Array:
+    """The largest magnitude of each output channel, of all together in a MatMul of any rank but 2."""
+    if op_type == "MatMul":
+        return np.abs(total).max(axis=0, initial=0) if total.ndim == 2 else np.array([_reach(total)])
+    found: Array = np.maximum(total.max(axis=(0, 2, 3), initial=0), -total.min(axis=(0, 2, 3), initial=0))
+    return found
+
+
+def channel_steps(op_type: str, attributes: dict[str, Any], weight: Array, bias: Array | None) -> Array:
+    """The grid that weights and bias of each output channel span, as its step, for inputs that are integers."""
+    if op_type == "MatMul":
+        rows = weight.T if weight.ndim == 2 else weight.reshape(1, -1)
+    elif op_type == "ConvTranspose":
+        apart = weight.reshape(attributes.get("group", 1), -1, *weight.shape[1:]).swapaxes(1, 2)
+        rows = apart.reshape(apart.shape[0] * apart.shape[1], -1)
+    else:
+        rows = weight.reshape(weight.shape[0], -1)
+    exponents = finest_exponents(rows)
+    if bias is not None:
+        exponents = np.minimum(exponents, finest_exponents(bias.reshape(-1, 1)))
+    steps: Array = np.exp2(exponents)
+    return steps
 
 
 def _reach(values: Array) -> float:

@@ -50,18 +50,10 @@ def on_openvino(core: openvino.Core, model: bytes, inputs: dict[str, Any]) -> Re
 
 
 def on_oracle(model: onnx.ModelProto, inputs: dict[str, Any]) -> Results | None:
-    """None where an operator or a form of it has no exact evaluation."""
-    for node in model.graph.node:
-        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-        if attributes.get("group", 1) != 1 or set(attributes.get("dilations", [1])) != {1}:
-            return None
-        if attributes.get("mode", b"constant") not in (b"constant", b"DCR") or (
-            node.op_type == "Pad" and len(node.input) > 2
-        ):
-            return None
+    """None where an operator has no exact evaluation, which the oracle says itself."""
     try:
         results = ExactGraph(model)(inputs)
-    except (RunFailedError, TypeError, ValueError, KeyError, NotImplementedError):
+    except RunFailedError:
         return None
     return [np.asarray(results[output.name]) for output in model.graph.output]
 
