@@ -79,8 +79,7 @@ class LegUnderTest:
             self._start()
         file = Path(self._folder.name) / "case.onnx"
         onnx.save(case.model, file)
-        message, outputs = self._ask({"model": str(file)}, case.inputs)
-        return outputs["y"]
+        return self._ask({"model": str(file)}, case.inputs)["y"]
 
     def _start(self) -> None:
         self._starts += 1
@@ -99,7 +98,7 @@ class LegUnderTest:
         )
         self._ask(None, {})
 
-    def _ask(self, request: dict[str, Any] | None, arrays: dict[str, Array]) -> tuple[dict[str, Any], dict[str, Array]]:
+    def _ask(self, request: dict[str, Any] | None, arrays: dict[str, Array]) -> dict[str, Array]:
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None
         watchdog = threading.Timer(EMULATED_SECONDS if self._spec.machine else SECONDS, process.kill)
@@ -115,7 +114,7 @@ class LegUnderTest:
             watchdog.cancel()
         if "error" in message:
             raise RefusedError(message["error"])
-        return message, outputs
+        return outputs
 
 
 class RefusedError(Exception):

@@ -1,6 +1,6 @@
-"""The process of one leg under test: `python one_leg.py LEG`, messages of runtimes/wire.py on standard input and output.
+"""The process of one leg under test: `python one_leg.py LEG`, messages of runtimes/wire.py on its standard streams.
 
-{"model": file} + inputs -> {"outside": nodes that ran elsewhere, "flavour"} + outputs, or {"error"} where it cannot run.
+{"engine"} or {"error"} once, then {"model": file} + inputs -> {} + outputs, or {"error"} where it cannot run.
 """
 
 from __future__ import annotations

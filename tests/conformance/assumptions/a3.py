@@ -21,8 +21,8 @@ CASES = [
     chain(
         "a3/stored_between_kernels",
         [
-            node("Conv", "x weight bias", "sum", kernel_shape=[1, 1]), node("Transpose", "sum", "turned", perm=[0, 2, 3, 1]),
-            node("Sub", "turned much", "y"),
+            node("Conv", "x weight bias", "sum", kernel_shape=[1, 1]),
+            node("Transpose", "sum", "turned", perm=[0, 2, 3, 1]), node("Sub", "turned much", "y"),
         ],
         {"x": f32(np.arange(64).reshape(1, 1, 8, 8)), "weight": fixed([[[[1]]], [[[3]]]]),
          "bias": fixed([LARGEST - 63, LARGEST - 189]), "much": fixed(LARGEST - 200)},

@@ -6,7 +6,7 @@ from conformance.integers import half_to_even, saturated
 
 HALVES = np.arange(-8, 520) / 2.0
 KEPT = saturated(half_to_even(HALVES * 2, 1))
-assert [int(KEPT[HALVES == half][0]) for half in (-0.5, 0.5, 1.5, 2.5, 3.5, 255.5)] == [0, 0, 2, 2, 4, 255]
+assert KEPT[7:16].tolist() == [0, 0, 0, 1, 2, 2, 2, 3, 4]  # of -0.5, 0, 0.5, ..., 3.5
 SHOWN = [node("QuantizeLinear", "x step zero", "q"), node("DequantizeLinear", "q two zero", "y")]
 QUANTIZED = {"step": fixed(1), "two": fixed(2), "zero": fixed(0, np.uint8)}
 PICTURE = HALVES.reshape(1, 1, 22, 24)

@@ -1,14 +1,14 @@
 """Pad: zeros around a layer's input, edges around a picture, by constant and by computed widths."""
 
-from conformance.case import LARGEST, chain, f32, i64, node, one
+from conformance.case import LARGEST, chain, f32, i64, in_company, node
 
 X = f32([[[[1, -2], [LARGEST, 0.5]]]])
 CASES = [
-    one("pad/constant", "Pad", [X, i64(0, 0, 1, 1, 0, 0, 1, 1)],
+    in_company("pad/constant", "Pad", [X, i64(0, 0, 1, 1, 0, 0, 1, 1)],
         f32([[[[0, 0, 0, 0], [0, 1, -2, 0], [0, LARGEST, 0.5, 0], [0, 0, 0, 0]]]]), mode="constant"),
-    one("pad/edge", "Pad", [X, i64(0, 0, 1, 2, 0, 0, 0, 1)],
+    in_company("pad/edge", "Pad", [X, i64(0, 0, 1, 2, 0, 0, 0, 1)],
         f32([[[[1, 1, 1, -2, -2], [1, 1, 1, -2, -2], [LARGEST, LARGEST, LARGEST, 0.5, 0.5]]]]), mode="edge"),
-    one("pad/none", "Pad", [X, i64(0, 0, 0, 0, 0, 0, 0, 0)], X, mode="edge"),
+    in_company("pad/none", "Pad", [X, i64(0, 0, 0, 0, 0, 0, 0, 0)], X, mode="edge"),
     chain(
         "pad/computed",
         [

@@ -11,7 +11,8 @@ def rounded(name: str, x: Array, step: float, zero: int, expected: Array) -> Cas
     """
     nodes = [node("QuantizeLinear", "x step zero", "q"), node("DequantizeLinear", "q one none", "y")]
     one = 2.0 if step == 1 and zero == 0 else 1.0
-    operands = {"x": x, "step": fixed(step), "zero": fixed(zero, np.uint8), "one": fixed(one), "none": fixed(0, np.uint8)}
+    operands = {"x": x, "step": fixed(step), "one": fixed(one)}
+    operands |= {"zero": fixed(zero, np.uint8), "none": fixed(0, np.uint8)}
     return chain(name, nodes, operands, f32(expected * one))
 
 
@@ -22,8 +23,10 @@ CASES = [
     rounded("quantizelinear/next_to_ties",
             np.nextafter(np.repeat(np.float32([0.5, 2.5, 254.5]), 2), np.float32([0, 9, 0, 9, 0, 999])),
             1, 0, f32([0, 1, 2, 3, 254, 255])),
-    rounded("quantizelinear/saturates", f32([255.49998474121094, 255.5, 256, LARGEST, -0.5, -1, -LARGEST, 2.0**40]),
-            1, 0, f32([255, 255, 255, 255, 0, 0, 0, 255])),
+    rounded("quantizelinear/saturates", f32([255.49998474121094, 255.5, 256, LARGEST, -0.5, -1, -LARGEST]),
+            1, 0, f32([255, 255, 255, 255, 0, 0, 0])),
+    rounded("quantizelinear/beyond_int32", f32([2.0**31, -(2.0**31), 2.0**40, -(2.0**40)]), 1, 0,
+            f32([255, 0, 255, 0])),
     rounded("quantizelinear/saturates_both_ways", f32([127, 127.5, 128, -128, -128.5, -129, LARGEST, -LARGEST]), 1, 128,
             f32([255, 255, 255, 0, 0, 0, 255, 0])),
     rounded("quantizelinear/coarse", f32([4, 12, 20, 28, 2036, 3, 5]), 8, 0, f32([0, 2, 2, 4, 254, 0, 1])),
