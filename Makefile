@@ -9,7 +9,7 @@ LEGS ?= cpu,cpu:opt=off,cpu:flavour=carrier,openvino
 # Every leg that a machine without a GPU can have; those with an environment of their own are installed.
 OWN := webgpu wasm OpenVINOExecutionProvider cpu@neoverse-n1
 MATRIX ?= exact torch torch:isa=sse41 cpu cpu:opt=off cpu:flavour=carrier openvino reference webgpu wasm \
-    OpenVINOExecutionProvider:device_type=CPU cpu@haswell cpu@nehalem cpu@neoverse-n1 reference@neoverse-n1
+    OpenVINOExecutionProvider:device_type=CPU cpu@haswell cpu@nehalem cpu@neoverse-n1 exact@neoverse-n1
 TRACES := $(OUT)/matrix
 export NVC_CHECK_HOME ?= $(CURDIR)/.legs
 
