@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 from rich import box
 from rich.table import Table
 
 from nvc_check.checker.report import FrameRow, Report, ResultRow
-from nvc_check.checker.strip import shown_frames
 
 FLIP_ROWS = 20
+TILES = 8  # frames of a clip that a strip shows
 
 
 def drift_tables(report: Report) -> list[Table]:
@@ -44,6 +45,11 @@ def flip_table(report: Report) -> Table | None:
     if len(counts) > FLIP_ROWS:
         table.caption = f"{len(counts) - FLIP_ROWS} more in the JSON report"
     return table
+
+
+def shown_frames(count: int) -> list[int]:
+    """The first and the last of `count` frames and up to TILES - 2 between them, evenly."""
+    return sorted({round(i) for i in np.linspace(0, count - 1, min(TILES, count))})
 
 
 def _drift(path: str, rows: list[ResultRow]) -> Table:

@@ -7,18 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nvc_check.checker.drift_table import shown_frames
 from nvc_check.checker.residual import automatic_gain, residual
 from nvc_check.checker.residual_sheet import residual_sheet
 from nvc_check.models.atomic import whole_file
 
-TILES = 8  # frames of a clip that a strip shows
 WIDTH = 1760  # pixels, of all tiles and the gaps between them
 GAP = 4
-
-
-def shown_frames(count: int) -> list[int]:
-    """The first and the last of `count` frames and up to TILES - 2 between them, evenly."""
-    return sorted({round(i) for i in np.linspace(0, count - 1, min(TILES, count))})
 
 
 class Strip:

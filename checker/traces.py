@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from nvc_check.checker.report import PackageRow, PlacementRow
 from nvc_check.checker.traces_file import TraceWriter
 from nvc_check.checker.traces_format import Trace, TracedFrame, TracedLeg, TracedPath, TracedTensor
 from nvc_check.models.atomic import whole_file
-from nvc_check.models.errors import RunFailedError
+from nvc_check.models.errors import RunFailedError, UsageError
 from nvc_check.models.package import Package
 from nvc_check.models.symbols import Symbols
 from nvc_check.runtimes.leg import LegSpec
@@ -36,9 +37,11 @@ def record(
 
     Raises:
         ProviderUnavailableError, RunFailedError: from the leg; the latter also where the disk is full.
-        UsageError: `out` cannot be written.
+        UsageError: `out` cannot be written; a label of other characters than letters, digits, space and . + - _
     """
     check_names([spec])
+    if not re.fullmatch(r"[\w .+-]*", label):
+        raise UsageError(f"--label {label!r}: expected letters, digits, spaces and . + - _")
     leg = LegProcess(spec, package.root)
     try:
         with whole_file(out) as part:

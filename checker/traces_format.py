@@ -71,7 +71,7 @@ class TracedPath(_Strict):
 class Trace(_Strict):
     """`stored`: the archive holds the tensors too; `digest`: SHA-256 of this document's canonical JSON without it."""
 
-    schema_: Literal["nvc-check/trace/2"] = Field(SCHEMA, alias="schema")
+    schema_: Literal["nvc-check/trace/2"] = Field(alias="schema")
     package: PackageRow
     symbols: Sha256
     leg: TracedLeg
@@ -98,7 +98,7 @@ class Trace(_Strict):
 
     @property
     def name(self) -> str:
-        return f"{self.leg.name} [{self.leg.label}]" if self.leg.label else self.leg.name
+        return f"{self.leg.name} ({self.leg.label})" if self.leg.label else self.leg.name
 
 
 def parsed(file: Path, text: str) -> Trace:
