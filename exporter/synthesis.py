@@ -111,7 +111,8 @@ def quantize_synthesis(
 
 def _snapped(sums: Float64) -> Float64:
     """On a grid of 2^-SNAP: float64's last bits, which depend on instruction sets and threads, decide nothing."""
-    return np.ldexp(np.rint(np.ldexp(sums, SNAP)), -SNAP)
+    snapped: Float64 = np.ldexp(np.rint(np.ldexp(sums, SNAP)), -SNAP)
+    return snapped
 
 
 def _require_straight(chain: Chain) -> None:
