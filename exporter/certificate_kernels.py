@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
 
 from nvc_check.exporter.abstract import Abstract
 from nvc_check.exporter.certificate_quantization import KERNEL, SMALL, STORED
@@ -29,6 +30,7 @@ EXCHANGED: Final = frozenset(
     {"DepthToSpace", "Flatten", "Identity", "MaxPool", "Pad", "ReduceMax", "ReduceMin", "Relu", "Reshape", "Slice"}
     | {"Split", "Squeeze", "Transpose", "Unsqueeze"}
 )
+NEUTRAL: Final = {"Add": 0, "Sub": 0, "Mul": 1, "Div": 1}
 EXCHANGED_STEPS = 16
 PLACED = "WebGPU leaves it to the CPU: "
 
@@ -48,6 +50,10 @@ class Topology:
             for attribute in node.attribute:
                 for inner in (attribute.g, *attribute.graphs):
                     self.captured.update(name for item in inner.node for name in item.input)
+        self.constants = {item.name: item for item in graph.initializer}
+        for node in graph.node:
+            if node.op_type == "Constant" and node.attribute[0].name == "value":
+                self.constants[node.output[0]] = node.attribute[0].t
 
     def reader(self, name: str) -> onnx.NodeProto | None:
         """The one node that reads `name`, None where there are others or it is an output."""
@@ -62,10 +68,24 @@ class Topology:
         """The tensor that `name` is but for a few operators that a runtime may exchange with what follows."""
         for _ in range(EXCHANGED_STEPS):
             node = self.producer.get(name)
-            if node is None or node.op_type not in EXCHANGED:
+            if node is None:
                 return name
-            name = node.input[0]
+            passed = node.input[0] if node.op_type in EXCHANGED else self._unchanged(node)
+            if passed is None:
+                return name
+            name = passed
         return name
+
+    def _unchanged(self, node: onnx.NodeProto) -> str | None:
+        """The input of a node that adds 0 or multiplies by 1, which a runtime leaves out; None for any other."""
+        if node.op_type not in NEUTRAL:
+            return None
+        places = (1, 0) if node.op_type in ("Add", "Mul") else (1,)
+        for place in places:
+            constant = self.constants.get(node.input[place])
+            if constant is not None and (numpy_helper.to_array(constant) == NEUTRAL[node.op_type]).all():
+                return node.input[1 - place]
+        return None
 
     def origin(self, name: str) -> str:
         """The operator that makes source(name); "" for inputs and constants."""
