@@ -66,6 +66,10 @@ conformance: install system
 bench: install
 	$(BIN)/python tests/bench/checker_share.py
 	$(BIN)/python tests/bench/memory.py --frames 4 20 --size 384x256
+	$(BIN)/nvc-check export mbt2018-mean-relu-small --scope decoder --out $(OUT)/bench/image
+	$(BIN)/nvc-check export ssf-small@seed0 --scope decoder --out $(OUT)/bench/video
+	$(BIN)/python -W ignore tests/bench/decoder_speed.py $(OUT)/bench/image $(OUT)/bench/video
+	$(BIN)/python -W ignore tests/bench/warp.py --threads 2
 
 # random graphs: what is certified must be the same bits on every engine; prints the share that was certified
 fuzz: install

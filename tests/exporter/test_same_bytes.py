@@ -1,0 +1,74 @@
+"""One codec gives one package, whatever the folder, the threads and the instruction set that export it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nvc_check.exporter.export import export_package
+from nvc_check.models.codecs import Codec
+from nvc_check.models.image_codec import ImageCodec
+from nvc_check.models.mean_scale_relu import MeanScaleHyperpriorReLU
+from nvc_check.models.package import Package
+from nvc_check.models.seeded import seeded
+from nvc_check.models.ssf_small import ScaleSpaceFlowSmall
+from nvc_check.models.video_codec import VideoCodec
+
+CAPPED = {
+    "ATEN_CPU_CAPABILITY": "default",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+    "OPENBLAS_CORETYPE": "Nehalem",
+    "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3",
+}
+KINDS = ["image", "video"]
+
+
+def codec(kind: str) -> Codec:
+    if kind == "image":
+        model = seeded(lambda: MeanScaleHyperpriorReLU((12, 12, 12), 12, 8), 0).eval()
+        return ImageCodec("seeded", "mbt2018-mean-relu-small", model, has_means=True)
+    return VideoCodec("seeded", "ssf-small", seeded(lambda: ScaleSpaceFlowSmall(8), 0).eval())
+
+
+def exported(kind: str, out: Path) -> Package:
+    rng = np.random.default_rng(4)
+    coarse = rng.random((2, 1, 3, 20, 20)).repeat(8, axis=3).repeat(8, axis=4)[..., :128, :128]
+    pictures = (coarse + rng.random((2, 1, 3, 128, 128)) / 4).astype(np.float32) / np.float32(1.25)
+    return export_package(codec(kind), pictures, out, scope="decoder")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_folders_threads_and_instruction_sets(kind: str, tmp_path: Path) -> None:
+    """Here with two threads; in a process of its own with one, and nothing newer than SSE4."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        here = exported(kind, tmp_path / "a" / "package")
+    finally:
+        torch.set_num_threads(threads)
+    program = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
+    program += "from exporter.test_same_bytes import exported; from pathlib import Path\n"
+    program += f"exported({kind!r}, Path({str(tmp_path / 'other folder')!r}))"
+    environment = {**os.environ, **CAPPED, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], env=environment, check=True, cwd=tmp_path)
+    there = Package.open(tmp_path / "other folder")
+    assert here.manifest.files == there.manifest.files
+    assert here.manifest.digest == there.manifest.digest
+
+
+def test_the_instruction_sets_differ() -> None:
+    """The cap is no empty one: float32 convolutions give other bits under it, so calibration has something to hide."""
+    program = "import torch; torch.manual_seed(0); x = torch.rand(1, 64, 32, 32)\n"
+    program += "print(torch.nn.functional.conv2d(x, torch.rand(64, 64, 5, 5)).double().sum().item())"
+    environments = (dict(os.environ), {**os.environ, **CAPPED})
+    sums = {
+        subprocess.run([sys.executable, "-c", program], env=e, check=True, capture_output=True, text=True).stdout
+        for e in environments
+    }
+    assert len(sums) == 2
