@@ -36,25 +36,30 @@ def codec(kind: str) -> Codec:
     return VideoCodec("seeded", "ssf-small", seeded(lambda: ScaleSpaceFlowSmall(8), 0).eval())
 
 
-def exported(kind: str, out: Path) -> Package:
+def exported(kind: str, weights: Path, out: Path) -> Package:
+    """With weights from a file: random ones differ between instruction sets already."""
     rng = np.random.default_rng(4)
     coarse = rng.random((2, 1, 3, 20, 20)).repeat(8, axis=3).repeat(8, axis=4)[..., :128, :128]
     pictures = (coarse + rng.random((2, 1, 3, 128, 128)) / 4).astype(np.float32) / np.float32(1.25)
-    return export_package(codec(kind), pictures, out, scope="decoder")
+    made = codec(kind)
+    made.model.load_state_dict(torch.load(weights))
+    return export_package(made, pictures, out, scope="decoder")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_folders_threads_and_instruction_sets(kind: str, tmp_path: Path) -> None:
     """Here with two threads; in a process of its own with one, and nothing newer than SSE4."""
+    weights = tmp_path / "weights.pt"
+    torch.save(codec(kind).model.state_dict(), weights)
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        here = exported(kind, tmp_path / "a" / "package")
+        here = exported(kind, weights, tmp_path / "a" / "package")
     finally:
         torch.set_num_threads(threads)
     program = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
     program += "from exporter.test_same_bytes import exported; from pathlib import Path\n"
-    program += f"exported({kind!r}, Path({str(tmp_path / 'other folder')!r}))"
+    program += f"exported({kind!r}, Path({str(weights)!r}), Path({str(tmp_path / 'other folder')!r}))"
     environment = {**os.environ, **CAPPED, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], env=environment, check=True, cwd=tmp_path)
     there = Package.open(tmp_path / "other folder")
