@@ -107,7 +107,6 @@ def _compare_package(
     from nvc_check.checker.certify import verified_package
     from nvc_check.checker.compare import compare as compare_legs
     from nvc_check.checker.compare import with_references
-    from nvc_check.checker.maps import MapWriter
     from nvc_check.checker.sweep import sweep as sweep_leg
     from nvc_check.models.symbols import Symbols
 
@@ -128,7 +127,11 @@ def _compare_package(
             if swept:
                 with progress_bar("sweeping", None) as step:
                     return sweep_leg(package, read, legs[0], strict=strict, progress=step)
-            observer = MapWriter(out, maps, len(read.frames)) if out is not None else None
+            observer = None
+            if out is not None:
+                from nvc_check.checker.maps import MapWriter  # needs Pillow and matplotlib
+
+                observer = MapWriter(out, maps, len(read.frames))
             with progress_bar("decoding", len(read.frames) + len(specs)) as step:
                 report = compare_legs(package, read, specs, strict=strict, observer=observer, progress=step)
             if observer is not None:

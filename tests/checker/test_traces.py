@@ -207,3 +207,7 @@ def test_recording_needs_numpy_onnx_and_one_engine(
     done = run("compare", out, traces["cpu"], traces["exact"])
     assert (done.returncode, done.stderr) == (0, "")
     assert "int: identical: 0 of" in done.stdout
+    swept = ["--sweep", "AzureExecutionProvider", "--allow-fallback"]
+    done = run("compare", package.root, "--symbols", symbols, *swept)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "int: no change with flavour" in done.stdout
