@@ -84,7 +84,7 @@ class Topology:
         for place in places:
             constant = self.constants.get(node.input[place])
             if constant is not None and (numpy_helper.to_array(constant) == NEUTRAL[node.op_type]).all():
-                return node.input[1 - place]
+                return str(node.input[1 - place])
         return None
 
     def origin(self, name: str) -> str:
