@@ -68,9 +68,9 @@ class ScaleSpaceFlowSmall(ScaleSpaceFlow):  # type: ignore[misc]
         motion_info = self.motion_decoder(motion_hat)
         return motion_info, motion, self.forward_prediction(reference, motion_info)
 
-    def forward_inter(self, frame: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, Any]:
+    def forward_inter(self, x_cur: torch.Tensor, x_ref: torch.Tensor) -> tuple[torch.Tensor, Any]:
         """As CompressAI's: (reconstruction, likelihoods)."""
-        decoded, likelihoods, _ = self.predicted_inter(frame, reference)
+        decoded, likelihoods, _ = self.predicted_inter(x_cur, x_ref)
         return decoded, likelihoods
 
     def predicted_inter(self, frame: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, Any, torch.Tensor]:
