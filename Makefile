@@ -2,10 +2,11 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 OUT ?= results
-PACKAGE := $(OUT)/mbt2018-mean-relu-small
+VIDEO := $(OUT)/ssf-small
+IMAGE := $(OUT)/mbt2018-mean-relu-small
 GRAPHS ?= 10000
 VALUES ?= 1000000000
-LEGS ?= cpu,cpu:opt=off,cpu:flavour=carrier,openvino
+LEGS ?= all,cpu:opt=off,cpu:flavour=carrier
 # Every leg that a machine without a GPU can have; those with an environment of their own are installed.
 OWN := webgpu wasm OpenVINOExecutionProvider cpu@neoverse-n1
 MATRIX ?= exact torch torch:isa=sse41 cpu cpu:opt=off cpu:flavour=carrier openvino reference webgpu wasm \
@@ -27,9 +28,9 @@ system:
 	.ci/system
 
 run: install
-	$(BIN)/nvc-check export mbt2018-mean-relu-small --out $(PACKAGE)
+	$(BIN)/nvc-check export ssf-small --out $(VIDEO)
 	$(BIN)/nvc-check sample --out $(OUT)/sample.y4m
-	$(BIN)/nvc-check compare $(PACKAGE) --input $(OUT)/sample.y4m --providers '$(LEGS)' \
+	$(BIN)/nvc-check compare $(VIDEO) --input $(OUT)/sample.y4m --providers '$(LEGS)' \
 	    --json $(OUT)/report.json --out $(OUT)/maps
 
 check: install
@@ -50,12 +51,12 @@ test: check system
 matrix: install system
 	mkdir -p $(TRACES)
 	rm -f $(TRACES)/*.trace
-	$(BIN)/nvc-check export mbt2018-mean-relu-small --out $(PACKAGE)
+	$(BIN)/nvc-check export mbt2018-mean-relu-small --out $(IMAGE)
 	$(BIN)/nvc-check sample --size 128x128 --frames 2 --out $(TRACES)/clip.y4m
-	$(BIN)/nvc-check symbols $(PACKAGE) --input $(TRACES)/clip.y4m --out $(TRACES)/symbols.npz
+	$(BIN)/nvc-check symbols $(IMAGE) --input $(TRACES)/clip.y4m --out $(TRACES)/symbols.npz
 	$(BIN)/nvc-check providers $(OWN:%=--install %)
 	traces=; failed=; for leg in $(MATRIX); do \
-	    if $(BIN)/nvc-check record $(PACKAGE) --symbols $(TRACES)/symbols.npz --provider "$$leg" --tensors \
+	    if $(BIN)/nvc-check record $(IMAGE) --symbols $(TRACES)/symbols.npz --provider "$$leg" --tensors \
 	        --out "$(TRACES)/$$leg.trace"; \
 	    then traces="$$traces $(TRACES)/$$leg.trace"; else failed="$$failed $$leg"; fi; \
 	done; \
@@ -72,7 +73,7 @@ bench: install
 	$(BIN)/python tests/bench/checker_share.py
 	$(BIN)/python tests/bench/memory.py --frames 4 20 --size 384x256
 	$(BIN)/nvc-check export mbt2018-mean-relu-small --scope decoder --out $(OUT)/bench/image
-	$(BIN)/nvc-check export ssf-small@seed0 --scope decoder --out $(OUT)/bench/video
+	$(BIN)/nvc-check export ssf-small --scope decoder --out $(OUT)/bench/video
 	$(BIN)/python -W ignore tests/bench/decoder_speed.py $(OUT)/bench/image $(OUT)/bench/video
 	$(BIN)/python -W ignore tests/bench/warp.py --threads 2
 
@@ -80,11 +81,11 @@ bench: install
 fuzz: install
 	PYTHONPATH=tests $(BIN)/python -W ignore tests/property/fuzz.py --graphs $(GRAPHS)
 
-# VALUES tensor values of an image and a video codec at scope decoder, compared over LEGS with the oracle
+# VALUES tensor values of an image and a video codec at scope decoder, compared with the oracle
 full: install
 	$(BIN)/nvc-check export mbt2018-mean-relu-small --scope decoder --out $(OUT)/full/image
-	$(BIN)/nvc-check export ssf-small@seed0 --scope decoder --out $(OUT)/full/video
-	$(BIN)/python -W ignore tests/bench/full.py $(OUT)/full/image $(OUT)/full/video --values $(VALUES) --legs '$(LEGS)'
+	$(BIN)/nvc-check export ssf-small --scope decoder --out $(OUT)/full/video
+	$(BIN)/python -W ignore tests/bench/full.py $(OUT)/full/image $(OUT)/full/video --values $(VALUES) --legs cpu,cpu:opt=off,cpu:flavour=carrier,openvino
 
 clean:
 	rm -rf .venv build results .legs
