@@ -248,8 +248,14 @@ def _symbols(rng: np.random.Generator, info: onnx.ValueInfoProto) -> NDArray[Any
 
 
 @pytest.mark.filterwarnings("ignore")  # inside onnxruntime.quantization
-@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
-def test_what_quantize_static_makes_of_a_decoder(form: str, package: Package, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("form", "reason"),
+    [
+        ("QDQ", "scale is not a power of two"),
+        ("QOperator", "com.microsoft.QLinearAdd requantizes by a rule of its own"),
+    ],
+)
+def test_what_quantize_static_makes_of_a_decoder(form: str, reason: str, package: Package, tmp_path: Path) -> None:
     """The synthesis of the bundled image codec, and its entropy graph, quantized the usual way."""
     from onnxruntime import quantization
 
@@ -260,5 +266,5 @@ def test_what_quantize_static_makes_of_a_decoder(form: str, package: Package, tm
         certificate = certify(onnx.load(out))
         reasons = {node.reason for node in certificate.nodes}
         assert not any(certificate.targets.values())
-        assert "scale is not a power of two" in reasons
+        assert reason in reasons
         assert all(node.reason for node in certificate.nodes if not node.exact)
