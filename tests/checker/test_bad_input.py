@@ -47,7 +47,11 @@ CASES: dict[str, tuple[int, str, list[str]]] = {
     "precision": (2, "export {codec} --precision w4a4 --out {out}", ["--precision w4a4: expected w8a8"]),
     "scope": (2, "export {codec} --scope frame --out {out}", ["--scope frame: expected hyperprior or decoder"]),
     "two sources": (2, f"{COMPARE} cpu --input {{clip}}", ["--input and --symbols: give one of the two"]),
-    "trace input": (2, "compare {bad}/a {bad}/b --input {clip}", ["--input, --symbols and --sweep: for a package", "recorded"]),
+    "trace input": (
+        2,
+        "compare {bad}/a {bad}/b --input {clip}",
+        ["--input, --symbols and --sweep: for a package", "recorded"],
+    ),
     "no provider": (2, f"{COMPARE} cpu,tpu", ["provider 'tpu': unknown; known are torch, cpu, cuda,"]),
     "references only": (2, f"{COMPARE} exact", ["nothing to compare but the references", "add a leg such as cpu"]),
     "leg twice": (2, f"{COMPARE} cpu,cpu", ["cpu,cpu: a leg is named twice; give each one once"]),
