@@ -50,7 +50,7 @@ def _legs(legs: list[LegRow]) -> Table:
         table.add_column(name, justify="right")
     for leg in legs:
         engine = f"{leg.engine} {leg.version.split('-')[0]}".strip()
-        seconds = f"{leg.seconds:.2f}" if leg.status == "ok" else "-"
+        seconds = f"{leg.seconds:.2f}" if leg.status == "ok" and leg.seconds else "-"  # traces have none
         status = f"[{STYLES[leg.status]}]{leg.status}[/]"
         table.add_row(
             leg.name, leg.path, engine, leg.device or "-", nodes_in_short(leg), status, f"{leg.compared:,}", seconds

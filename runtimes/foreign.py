@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,6 @@ from nvc_check.runtimes.environments import begin, finish, folder_of, is_install
 
 SUITE, PYTHON = "bookworm", "3.11"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-MIRROR = "http://deb.debian.org/debian"
 DEBIAN: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 PROGRAMS: Final = (f"python{PYTHON}-minimal", f"libpython{PYTHON}-stdlib", "libstdc++6")
 # onnxruntime 1.31.1 crashes on import under qemu 7.2's aarch64
@@ -45,7 +45,7 @@ def install(architecture: str, say: Callable[[str], None]) -> Path:
     """Makes the folder anew; it counts as installed only when all of it is there.
 
     Raises:
-        ProviderUnavailableError: no apt or dpkg here, no keyring, or a download failed.
+        ProviderUnavailableError: no apt or dpkg here, no such Debian, no keyring, or a download failed.
     """
     name = name_of(architecture)
     for program in ("apt-get", "dpkg-deb"):
@@ -63,12 +63,22 @@ def install(architecture: str, say: Callable[[str], None]) -> Path:
     return finish(name, PINS)
 
 
+def _mirror(name: str) -> str:
+    """Where this machine's own apt takes Debian from."""
+    command = ["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split("\n")
+    for site, release, component in (line.split() for line in sorted(set(listed)) if len(line.split()) == 3):
+        if (release, component) == (SUITE, "main"):
+            return site
+    raise ProviderUnavailableError(f"{name}: apt has no source of Debian {SUITE} main; it is made on Debian {SUITE}")
+
+
 def _unpack(name: str, architecture: str, folder: Path) -> None:
     apt = folder / "apt"
     for part in ("state/lists/partial", "cache/archives/partial"):
         (apt / part).mkdir(parents=True)
     debian = DEBIAN[architecture]
-    source = f"deb [arch={debian} signed-by={KEYRING}] {MIRROR} {SUITE} main\n"
+    source = f"deb [arch={debian} signed-by={KEYRING}] {_mirror(name)} {SUITE} main\n"
     (apt / "sources.list").write_text(source, encoding="utf-8")
     settings = {
         "APT::Architecture": debian,
