@@ -66,6 +66,8 @@ def convolution(call: Call) -> Outcome:
                 "weights as float32 on the same grid, or one Conv and a DepthToSpace",
             )
         )
+    if not transposed:
+        hazards.extend(_threes_on_webgpu(call, kernel, strides, weight.stored is not None))
     fast = any(size > 1 and stride == 1 for size, stride in zip(kernel.shape[3:], strides, strict=True))
     chain = Linear(bounds, bits, np.abs(constants), products=True)
     return one(
@@ -74,6 +76,27 @@ def convolution(call: Call) -> Outcome:
         operand_bits=f"{x.bits}x{bits}",
         assumptions=("A1", *(("A2",) if fast else ()), "A3", "A5"),
         hazards=tuple(hazards),
+    )
+
+
+def _threes_on_webgpu(call: Call, kernel: Weights, strides: Sequence[int], quantized: bool) -> tuple[Hazard, ...]:
+    """Shapes that ONNX Runtime WebGPU 1.27 computes wrong, as measured on SwiftShader: nearly every sum is another.
+
+    Measured right beside them: 3 input channels, groups, output channels that 4 does not divide, three dimensions, and
+    what runs as a MatMul: 1x1 with stride 1 and no padding. (So does a kernel of the picture's own size: refused, as
+    sizes are not known here.) A quantized Conv is left to the CPU there, so that only `webgpu` is refused.
+    """
+    groups, outputs, inputs, *taps = kernel.shape
+    if groups > 1 or len(taps) > 2 or inputs <= 3 or inputs % 3 or not inputs % 4 or outputs % 4:
+        return ()
+    if set(taps) == {1} == set(strides) and not any(call.get("pads", ())):
+        return ()
+    return (
+        Hazard(
+            ("webgpu",) if quantized else ("any", "webgpu"),
+            f"ONNX Runtime WebGPU 1.27 computes a float Conv of {inputs} input and {outputs} output channels wrong",
+            "pad the input channels to a multiple of 4 with zero weights, or unfold it into a 1x1 Conv of stride 1",
+        ),
     )
 
 
