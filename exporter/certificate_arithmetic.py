@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from nvc_check.exporter.abstract import Abstract, Float64, Linear, capped, of_constant
-from nvc_check.exporter.certificate_targets import Hazard, operand_hazards
+from nvc_check.exporter.certificate_targets import SIZES, Hazard, largest, operand_hazards
 from nvc_check.exporter.certificate_terms import NUMBERS, Call, Outcome, Refused, Rule, aligned, one, require_type
 from nvc_check.models.grid import FLOAT32_EXACT, is_power_of_two
 
@@ -156,6 +156,26 @@ def _reduce_sum(call: Call) -> Outcome:
     return one(result, bound=bound, assumptions=("A1",), hazards=hazards, conditions=conditions)
 
 
+def _running_sum(call: Call) -> Outcome:
+    """CumSum: what holds of the whole sum, in any order and either direction, holds of each of its parts."""
+    x = call.input(0)
+    require_type(x, *NUMBERS)
+    if x.shape is None:
+        raise Refused("the rank of its input is unknown", "declare the shapes of the graph's inputs")
+    axis = int(call.constant(1, "axis").item()) % len(x.shape)
+    size = x.shape[axis]
+    count = float(max(largest(size), 1))
+    x = union_of_channels(x) if axis == 1 else x
+    none = 0.0 if call.get("exclusive", 0) else np.inf  # the sum over no element
+    low, high = np.minimum(x.low * count, x.low), np.maximum(x.high * count, x.high)
+    low, high = np.minimum(low, none), np.maximum(high, -none)
+    bound = float((x.reach * count / np.exp2(x.exponent)).max())
+    hazards = (integer_hazard("CumSum"),) if x.dtype != "float32" and bound >= FLOAT32_EXACT else ()
+    result = Abstract(x.exponent, low, high, dtype=x.dtype)
+    conditions = (SIZES,) if size is None else ()
+    return one(result, bound=bound, assumptions=("A1",), hazards=hazards, conditions=conditions)
+
+
 def union_of_channels(x: Abstract) -> Abstract:
     low, high = x.low.min(keepdims=True), x.high.max(keepdims=True)
     return Abstract(x.exponent.min(keepdims=True), low, high, dtype=x.dtype)
@@ -164,6 +184,7 @@ def union_of_channels(x: Abstract) -> Abstract:
 ARITHMETIC: dict[str, Rule] = {
     "Abs": _abs,
     "Add": _add,
+    "CumSum": _running_sum,
     "Div": _div,
     "Mod": _mod,
     "Mul": _mul,

@@ -26,6 +26,7 @@ NO_WEBGPU: Final = frozenset(
     | {"QuantizeLinear", "Round"}
 )
 NO_WEBGPU_INTEGERS: Final = {"Clip", "DepthToSpace", "Relu"}
+SIZES_OF: Final = {"Shape", "Size"}  # on the GPU where a node there reads the shape, as Expand
 EXCHANGED: Final = frozenset(
     {"DepthToSpace", "Flatten", "Identity", "MaxPool", "Pad", "ReduceMax", "ReduceMin", "Relu", "Reshape", "Slice"}
     | {"Split", "Squeeze", "Transpose", "Unsqueeze"}
@@ -152,6 +153,10 @@ def _bias_fits(
     )
 
 
+def _computed_sizes(value: Abstract | None) -> bool:
+    return value is not None and value.dtype == "int64" and value.constant is None
+
+
 def placement_hazards(
     op_type: str, inputs: Sequence[Abstract | None], results: Sequence[Abstract | None]
 ) -> tuple[Hazard, ...]:
@@ -163,6 +168,9 @@ def placement_hazards(
     if op_type != "DequantizeLinear" and any(v.dtype in STORED for v in computed):
         return (Hazard(("webgpu",), f"{PLACED}no 8-bit or 16-bit tensors there", cure),)
     first = inputs[0] if inputs else None
+    if op_type not in SIZES_OF and any(_computed_sizes(v) for v in (first, *results)):
+        counted = "sizes counted in float32, as a CumSum over ones does, or constant ones"
+        return (Hazard(("webgpu",), f"{PLACED}no {op_type} of int64 there", counted),)
     if op_type in NO_WEBGPU_INTEGERS and first is not None and first.dtype == "int32":
         return (Hazard(("webgpu",), f"{PLACED}no {op_type} of int32 there", cure),)
     return ()

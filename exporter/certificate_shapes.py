@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from nvc_check.exporter.abstract import Abstract, bounded, of_constant
-from nvc_check.exporter.certificate_targets import MAX_SIZE, SIZES
+from nvc_check.exporter.certificate_targets import SIZES, largest
 from nvc_check.exporter.certificate_terms import NUMBERS, Call, Outcome, Refused, Rule, one, require_type
 from nvc_check.models.grid import FLOAT32_EXACT
 
@@ -71,10 +71,6 @@ def _constant(call: Call) -> Outcome:
         if name in ("value_int", "value_ints"):
             return one(of_constant(np.array(value, np.int64)), kernel="constant")
     raise Refused("a Constant of this kind has no rule here", "a dense tensor")
-
-
-def largest(size: int | None) -> int:
-    return MAX_SIZE if size is None else size
 
 
 def _shape(call: Call) -> Outcome:

@@ -22,6 +22,11 @@ MAX_SIZE: Final = 8192  # of a dimension that is known at run time only: sides o
 SIZES = f"sizes up to {MAX_SIZE}"
 
 
+def largest(size: int | None) -> int:
+    """A size as far as it is known."""
+    return MAX_SIZE if size is None else size
+
+
 @dataclass(frozen=True)
 class Target:
     """Where a graph is to run.

@@ -27,10 +27,9 @@ from numpy.typing import NDArray
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.warp_atlas import CHANNELS, NEIGHBOURS, Atlas, write_atlas
 from nvc_check.exporter.warp_pyramid import STEPS, write_pyramid
+from nvc_check.exporter.warp_sides import LARGEST_SIDE, MULTIPLE, Side, write_sides
 from nvc_check.models.grid import FLOAT32_EXACT
 
-LARGEST_SIDE = 8192  # pixels; a larger picture is an error of the runtime, not a wrong result
-MULTIPLE = 128
 PEL = 32  # positions per pixel
 SHARES = 16  # positions from a level to the next
 WEIGHT_SUM = 2048
@@ -66,22 +65,24 @@ def write_warp(
     if not 3 <= levels <= 6:
         raise ValueError(f"levels: found {levels}, expected 3 to 6")
     _check_exponents(levels, flow_exponent, scale_exponent, flow_unit)
-    atlas = write_atlas(graph, write_pyramid(graph, reference, levels, sigma))
-    x = _picture_position(graph, flow, 0, levels, flow_unit)
-    y = _picture_position(graph, flow, 1, levels, flow_unit)
+    height, width = write_sides(graph, reference)
+    atlas = write_atlas(graph, write_pyramid(graph, reference, levels, sigma), height, width)
+    x = _picture_position(graph, flow, width, 0, levels, flow_unit)
+    y = _picture_position(graph, flow, height, 1, levels, flow_unit)
     weights = _weights(graph)
     chosen = _levels(graph, atlas, scale, levels)
     parts = [_weighted(graph, atlas, weights, level, x, y, upper) for upper, level in enumerate(chosen)]
     products = graph.op("Add", *parts, name="warp_products")
-    shape = graph.constant(np.array([-1, CHANNELS, NEIGHBOURS], np.int64), "warp_by_colour")
+    # a 0 keeps the dimension of that position
+    shape = graph.constant(np.array([0, 0, CHANNELS, NEIGHBOURS], np.int64), "warp_by_colour")
     products = graph.op("Reshape", products, shape, name="warp_products_by_colour")
-    last = graph.constant(np.array([2], np.int64), "axis_2")
+    last = graph.constant(np.array([3], np.int64), "axis_3")
     total = graph.op("ReduceSum", products, last, name="warp_sum", keepdims=0)
-    planes = graph.op("Transpose", total, name="warp_colour_planes", perm=[1, 0])
+    planes = graph.op("Transpose", total, name="warp_colour_planes", perm=[2, 0, 1])
     rounded = graph.op("Floor", graph.op("Add", planes, graph.scalar(0.5), name="warp_half_up"), name="warp_steps")
     predicted = graph.op("Mul", rounded, graph.scalar(1 / STEPS), name="warp_predicted_planes")
-    like = graph.op("Shape", reference, name="warp_reference_shape")
-    return graph.op("Reshape", predicted, like, name="warp_predicted")
+    first = graph.constant(np.array([0], np.int64), "axis_0")
+    return graph.op("Unsqueeze", predicted, first, name="warp_predicted")
 
 
 def share_table(levels: int) -> NDArray[np.int64]:
@@ -125,51 +126,39 @@ def _check_exponents(levels: int, flow_exponent: int, scale_exponent: int, flow_
 
 
 def _scale_position(graph: GraphWriter, scale: ir.Value, levels: int) -> ir.Value:
-    """(H W,) int32 in 0 .. 16 (levels - 1)."""
+    """(H, W) int32 in 0 .. 16 (levels - 1)."""
     factor = SHARES / 2 * levels
     scaled = graph.op("Mul", scale, graph.scalar(factor), name="warp_scale_scaled")
     moved = graph.op("Add", scaled, graph.scalar(factor - SHARES / 2 + 0.5), name="warp_scale_moved")
     steps = graph.op("Floor", moved, name="warp_scale_steps")
     clipped = graph.op("Clip", steps, graph.scalar(0), graph.scalar(SHARES * (levels - 1)), name="warp_scale_clipped")
-    flat = graph.op("Reshape", clipped, _flat(graph), name="warp_scale_flat")
-    return graph.op("Cast", flat, name="warp_scale_position", to=ir.DataType.INT32)
+    plane = _plane(graph, clipped, "warp_scale_plane")
+    return graph.op("Cast", plane, name="warp_scale_position", to=ir.DataType.INT32)
 
 
-def _picture_position(graph: GraphWriter, flow: ir.Value, axis: int, levels: int, flow_unit: int | None) -> ir.Value:
-    """(H W,) float32: X + 16 (axis 0) or Y + 16 (axis 1) within the picture, in pixels of the smallest level."""
+def _picture_position(
+    graph: GraphWriter, flow: ir.Value, side: Side, axis: int, levels: int, flow_unit: int | None
+) -> ir.Value:
+    """(H, W) float32: X + 16 (axis 0) or Y + 16 (axis 1) within the picture, in pixels of the smallest level."""
     name = "warp_" + "xy"[axis]
-    zero, one, two, three = (graph.constant(np.array([value], np.int64), f"axis_{value}") for value in range(4))
-    shape = graph.op("Shape", flow, name=f"{name}_shape")
-    side = graph.op("Gather", shape, two if axis else three, name=f"{name}_side")
-    part = graph.op("Slice", flow, *((one, two) if axis else (zero, one)), one, name=f"{name}_flow")
-
-    as_scalar = graph.constant(np.zeros(0, np.int64), "scalar_shape")
-    pixels = graph.op("Cast", side, name=f"{name}_pixels", to=ir.DataType.FLOAT)
-    pixels = graph.op("Reshape", pixels, as_scalar, name=f"{name}_side_scalar")
-    pixels = graph.op("Clip", pixels, graph.scalar(MULTIPLE), graph.scalar(LARGEST_SIDE), name=f"{name}_side_bounded")
+    begin, end, channel = (graph.constant(np.array([v], np.int64), f"axis_{v}") for v in (axis, axis + 1, 1))
+    part = graph.op("Slice", flow, begin, end, channel, name=f"{name}_flow")
     if flow_unit is None:
         # as a multiple of 128, which it is, so that intervals prove its product with flow below 2^24 steps
-        tiles = graph.op("Mul", pixels, graph.scalar(1 / MULTIPLE), name=f"{name}_side_in_tiles")
-        tiles = graph.op("Floor", tiles, name=f"{name}_tiles")
-        most = graph.scalar(LARGEST_SIDE // MULTIPLE)
-        tiles = graph.op("Clip", tiles, graph.scalar(1), most, name=f"{name}_tiles_bounded")
-        reach = graph.op("Mul", tiles, graph.scalar(MULTIPLE * PEL / 2), name=f"{name}_reach")
+        reach = graph.op("Mul", side.tiles, graph.scalar(MULTIPLE * PEL / 2), name=f"{name}_reach")
     else:
         reach = graph.scalar(PEL * flow_unit)
     moved = graph.op("Mul", part, reach, name=f"{name}_moved")
 
-    # 32 column + 16, and 1/2 to round; a slice of a constant, as no Range is needed then and it ends at LARGEST_SIDE
-    centres = PEL * np.arange(LARGEST_SIDE, dtype=np.float32) + PEL / 2 + 0.5
-    table = graph.constant(centres, "warp_centres")
-    centre = graph.op("Slice", table, zero, side, zero, name=f"{name}_centres")
-    if axis:
-        centre = graph.op("Unsqueeze", centre, one, name=f"{name}_centres_by_row")
+    # 32 column + 16, and 1/2 to round, where the first line is 1
+    ends = graph.op("Mul", side.lines, graph.scalar(PEL), name=f"{name}_line_ends")
+    centre = graph.op("Sub", ends, graph.scalar(PEL / 2 - 0.5), name=f"{name}_centres")
     position = graph.op("Floor", graph.op("Add", moved, centre, name=f"{name}_half_up"), name=f"{name}_steps")
-    whole = graph.op("Mul", pixels, graph.scalar(PEL), name=f"{name}_whole")
+    whole = graph.op("Mul", side.pixels, graph.scalar(PEL), name=f"{name}_whole")
     highest = graph.op("Sub", whole, graph.scalar(PEL / 2), name=f"{name}_highest")
     clipped = graph.op("Clip", position, graph.scalar(PEL / 2), highest, name=f"{name}_clipped")
     pixels = graph.op("Mul", clipped, graph.scalar(2.0 ** -(levels - 2) / PEL), name=f"{name}_of_smallest_level")
-    return graph.op("Reshape", pixels, _flat(graph), name=name)
+    return _plane(graph, pixels, name)
 
 
 _FIELDS = ("factor", "row", "column", "share")
@@ -177,7 +166,7 @@ _FIELDS = ("factor", "row", "column", "share")
 
 @dataclass(frozen=True)
 class _Level:
-    """One of the two levels of every pixel, (H W,) float32 each.
+    """One of the two levels of every pixel, (H, W) float32 each.
 
     Attributes:
         factor: 2^(levels - 2), less what the level was halved: integers, as all of the table, for its bounds' sake.
@@ -204,7 +193,7 @@ def _levels(graph: GraphWriter, atlas: Atlas, scale: ir.Value, levels: int) -> l
         columns.append(graph.constant((share * PEL * PEL).astype(np.float32)[:, None], f"warp_{name}_shares"))
     table = graph.op("Concat", *columns, name="warp_levels_table", axis=1)
     rows = graph.op("Gather", table, position, name="warp_levels", axis=0)
-    axis = graph.constant(np.array([1], np.int64), "axis_1")
+    axis = graph.constant(np.array([2], np.int64), "axis_2")
     values = []
     for index, what in enumerate(f"{level}_{field}" for level in ("lower", "upper") for field in _FIELDS):
         begin, end = (graph.constant(np.array([v], np.int64), f"axis_{v}") for v in (index, index + 1))
@@ -213,7 +202,7 @@ def _levels(graph: GraphWriter, atlas: Atlas, scale: ir.Value, levels: int) -> l
             # always true, but what bounds the column for a proof that takes the table as a whole
             least, most = (1, 2 ** (levels - 2)) if what.endswith("factor") else (0, SHARES * PEL * PEL)
             column = graph.op("Clip", column, graph.scalar(least), graph.scalar(most), name=f"warp_{what}_bounded")
-        values.append(graph.op("Reshape", column, _flat(graph), name=f"warp_{what}"))
+        values.append(graph.op("Squeeze", column, axis, name=f"warp_{what}"))
     return [_Level(*values[:4]), _Level(*values[4:])]
 
 
@@ -226,7 +215,7 @@ def _weighted(
     y: ir.Value,
     upper: int,
 ) -> ir.Value:
-    """(H W, 12) float32: the weighted neighbours in the lower or upper level, in steps of 2^-11."""
+    """(H, W, 12) float32: the weighted neighbours in the lower or upper level, in steps of 2^-11."""
     name = "warp_upper" if upper else "warp_lower"
     column, column_part = _split(graph, x, level.factor, f"{name}_x")
     row, row_part = _split(graph, y, level.factor, f"{name}_y")
@@ -265,5 +254,7 @@ def _weights(graph: GraphWriter) -> ir.Value:
     return graph.op("Concat", *[one] * CHANNELS, name="warp_weights", axis=1)
 
 
-def _flat(graph: GraphWriter) -> ir.Value:
-    return graph.constant(np.array([-1], np.int64), "flat")
+def _plane(graph: GraphWriter, x: ir.Value, name: str) -> ir.Value:
+    """(1, 1, H, W) -> (H, W)."""
+    axes = graph.constant(np.array([0, 1], np.int64), "picture_and_channel")
+    return graph.op("Squeeze", x, axes, name=name)

@@ -5,7 +5,9 @@ edge and the border needs no clamping:
 
     level 0                       (H + 2) x (W + 2)
     level 1                       (H + 2) x (W + 2)
-    level 2 | level 3, 4, ...     (H/2 + 2) x (W + 2), the levels on the right below each other; zeros elsewhere
+    level 2 | 3 | 4 ... | rest    (H/2 + 2) x (W + 2): smaller levels repeated below themselves, the last on its right
+
+What is repeated is never sampled. It fills the rectangle with what is there; a Pad would need sizes as a shape.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from nvc_check.exporter.graph_writer import GraphWriter
+from nvc_check.exporter.warp_sides import COLUMNS, MULTIPLE, ROWS, Side
 
 CHANNELS = 3
 NEIGHBOURS = 4
@@ -27,7 +31,7 @@ class Atlas:
 
     table: (rows, 12) float32: the four neighbours of an atlas pixel (itself, right, below, below right) per colour.
     starts: (levels, 2) float32: atlas row and column of each level's first border pixel.
-    stride: (1,) int32: table rows from a pixel to the one below it, W + 1.
+    stride: () int32: table rows from a pixel to the one below it, W + 1.
     """
 
     table: ir.Value
@@ -35,96 +39,70 @@ class Atlas:
     stride: ir.Value
 
 
-class Sizes:
-    """Shape arithmetic in the graph: (1,) int64 values."""
-
-    def __init__(self, graph: GraphWriter) -> None:
-        self._graph = graph
-        self._count = 0
-
-    def sides(self, picture: ir.Value) -> tuple[ir.Value, ir.Value]:
-        """Height and width of (C, 1, H, W)."""
-        shape = self._op("Shape", picture)
-        height, width = (
-            self._op("Gather", shape, self._graph.constant(np.array([axis], np.int64), f"axis_{axis}"))
-            for axis in (2, 3)
-        )
-        return height, width
-
-    def add(self, *values: ir.Value) -> ir.Value:
-        total = values[0]
-        for value in values[1:]:
-            total = self._op("Add", total, value)
-        return total
-
-    def difference(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        return self._op("Sub", a, b)
-
-    def product(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        return self._op("Mul", a, b)
-
-    def number(self, value: int) -> ir.Value:
-        return self._graph.constant(np.array([value], np.int64), f"i_{value}")
-
-    def _op(self, op_type: str, *values: ir.Value) -> ir.Value:
-        self._count += 1
-        return self._graph.op(op_type, *values, name=f"warp_size_{self._count}")
-
-
-def write_atlas(graph: GraphWriter, pictures: list[ir.Value]) -> Atlas:
+def write_atlas(graph: GraphWriter, pictures: list[ir.Value], height: Side, width: Side) -> Atlas:
     """The table of (3, 1, h, w) float32 pictures: H x W, H x W, H/2 x W/2, ..., sides of the first multiples of 128.
 
     Args:
         pictures: three levels at least.
+        height, width: of the first.
     """
-    sizes = Sizes(graph)
     border = graph.constant(np.array([0, 0, 1, 1] * 2, np.int64), "warp_border")
-    sharp, blurred, half, *small = (
+    sharp, blurred, *halved = (
         graph.op("Pad", picture, border, name=f"warp_bordered_{level}", mode="edge")
         for level, picture in enumerate(pictures)
     )
-    height, width = sizes.sides(sharp)
-    half_height, half_width = sizes.sides(half)
-    zero = sizes.number(0)
-    bottom_row = sizes.add(height, height)
-    starts = [(zero, zero), (height, zero), (bottom_row, zero)]
-    column, row = zero, bottom_row
-    stack: list[ir.Value] = []
-    for level, picture in enumerate(small, 3):
-        starts.append((row, half_width))
-        level_height, level_width = sizes.sides(picture)
-        if not stack:
-            column = level_width
-        missing = sizes.difference(column, level_width)
-        stack.append(_grown(graph, picture, zero, missing, f"warp_widened_{level}"))
-        row = sizes.add(row, level_height)
-    # the small levels are lower than level 2 and, with it, narrower than level 0
-    missing = sizes.difference(width, sizes.add(half_width, column))
-    if small:
-        right = graph.op("Concat", *stack, name="warp_small_levels", axis=2)
-        bottom = sizes.difference(sizes.add(bottom_row, half_height), row)
-        half = graph.op("Concat", half, _grown(graph, right, bottom, missing, "warp_right"), name="warp_half", axis=3)
-    else:
-        half = _grown(graph, half, zero, missing, "warp_half")
-    picture = graph.op("Concat", sharp, blurred, half, name="warp_atlas", axis=2)
-    stride = sizes.difference(width, sizes.number(1))
-    corners = [graph.op("Concat", *start, name=f"warp_start_{level}", axis=0) for level, start in enumerate(starts)]
-    shape = graph.constant(np.array([-1, 2], np.int64), "warp_pairs")
-    pairs = graph.op(
-        "Reshape", graph.op("Concat", *corners, name="warp_corners", axis=0), shape, name="warp_corner_pairs"
-    )
+    columns = [_repeated(graph, level, 2**index, f"warp_column_{index + 2}") for index, level in enumerate(halved)]
+    # as wide as the last level but for the borders of all: what is missing to W + 2
+    columns.append(_without(graph, columns[-1], 2 * len(halved), COLUMNS, "warp_filled"))
+    halves = graph.op("Concat", *columns, name="warp_halves", axis=COLUMNS)
+    picture = graph.op("Concat", sharp, blurred, halves, name="warp_atlas", axis=ROWS)
+    row_length = graph.op("Mul", width.tiles, graph.scalar(MULTIPLE), name="warp_width")
+    stride = graph.op("Add", row_length, graph.scalar(1), name="warp_stride")
     return Atlas(
         _neighbours(graph, picture),
-        graph.op("Cast", pairs, name="warp_starts", to=ir.DataType.FLOAT),
-        graph.op("Cast", stride, name="warp_stride", to=ir.DataType.INT32),
+        _starts(graph, len(pictures), height, width),
+        graph.op("Cast", stride, name="warp_stride_int32", to=ir.DataType.INT32),
     )
 
 
-def _grown(graph: GraphWriter, picture: ir.Value, bottom: ir.Value, right: ir.Value, name: str) -> ir.Value:
-    """Zeros below and on the right."""
-    front = graph.constant(np.zeros(6, np.int64), "warp_no_pads")
-    pads = graph.op("Concat", front, bottom, right, name=f"{name}_pads", axis=0)
-    return graph.op("Pad", picture, pads, name=name, mode="constant")
+def start_table(levels: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Rows and columns where each level begins, (levels, 2) each: per tile of 128 pixels of a side, and of borders."""
+    per_tile, borders = np.zeros((levels, 2), np.float32), np.zeros((levels, 2), np.float32)
+    for level in range(1, levels):
+        per_tile[level, 0], borders[level, 0] = MULTIPLE * min(level, 2), 2 * min(level, 2)
+    for level in range(3, levels):
+        per_tile[level, 1] = per_tile[level - 1, 1] + MULTIPLE / 2 ** (level - 2)
+        borders[level, 1] = borders[level - 1, 1] + 2
+    return per_tile, borders
+
+
+def _starts(graph: GraphWriter, levels: int, height: Side, width: Side) -> ir.Value:
+    cell = graph.constant(np.array([1, 1], np.int64), "cell")
+    sides = [
+        graph.op("Reshape", side.tiles, cell, name=f"warp_{name}_cell")
+        for name, side in (("height", height), ("width", width))
+    ]
+    tiles = graph.op("Concat", *sides, name="warp_tiles", axis=1)
+    per_tile, borders = start_table(levels)
+    inner = graph.op("Mul", tiles, graph.constant(per_tile, "warp_starts_per_tile"), name="warp_inner_starts")
+    return graph.op("Add", inner, graph.constant(borders, "warp_starts_borders"), name="warp_starts")
+
+
+def _repeated(graph: GraphWriter, picture: ir.Value, times: int, name: str) -> ir.Value:
+    """Below itself, `times` in all and with the borders of one: (H/2 + 2) rows from (H/2 / times + 2)."""
+    if times == 1:
+        return picture
+    more = _without(graph, picture, 2, ROWS, f"{name}_more")
+    return graph.op("Concat", picture, *[more] * (times - 1), name=name, axis=ROWS)
+
+
+def _without(graph: GraphWriter, picture: ir.Value, count: int, axis: int, name: str) -> ir.Value:
+    """Without its first `count` rows or columns."""
+    begin, end, along = (
+        graph.constant(np.array([value], np.int64), what)
+        for value, what in ((count, f"from_{count}"), (np.iinfo(np.int64).max, "to_the_end"), (axis, f"axis_{axis}"))
+    )
+    return graph.op("Slice", picture, begin, end, along, name=name)
 
 
 def _neighbours(graph: GraphWriter, picture: ir.Value) -> ir.Value:

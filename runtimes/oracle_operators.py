@@ -130,6 +130,16 @@ def _gather_elements(attributes: Attributes, x: Array, index: Array) -> Array:
     return x[tuple(where)]
 
 
+def _running_sum(attributes: Attributes, x: Array, axis: Array) -> Array:
+    """CumSum: element i is the sum up to i, without i itself if exclusive; from the other end if reverse."""
+    along = int(axis.item())
+    turned = np.flip(x, along) if attributes.get("reverse", 0) else x
+    sums = np.cumsum(turned, axis=along, dtype=x.dtype)
+    if attributes.get("exclusive", 0):
+        sums -= turned
+    return np.flip(sums, along) if attributes.get("reverse", 0) else sums
+
+
 def _reduce(function: Callable[..., Any]) -> Callable[..., Any]:
     def reduce(attributes: Attributes, x: Array, axes: Array | None = None) -> Any:
         chosen = attributes.get("axes") if axes is None else axes.tolist()
@@ -207,6 +217,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Concat": lambda attributes, *parts: np.concatenate(parts, axis=attributes["axis"]),
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
+    "CumSum": _running_sum,
     "DepthToSpace": _depth_to_space,
     "DequantizeLinear": _dequantize,
     "Div": _div,

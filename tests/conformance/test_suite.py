@@ -28,10 +28,13 @@ WRITES = re.compile(r"""[._]op\(\s*"(\w+)\"""")
 
 
 def test_every_operator_that_the_exporter_writes_has_a_file() -> None:
-    """As its source spells them; Conv and ConvTranspose come from `geometry`."""
+    """As its source spells them; Conv and ConvTranspose come from `geometry`.
+
+    Shape: no graph of ours has it, as GPU providers leave sizes to the CPU; its cases show that they still do.
+    """
     sources = Path(graph_writer.__file__).parent.glob("*.py")
     written = {name.lower() for file in sources for name in WRITES.findall(file.read_text(encoding="utf-8"))}
-    assert written | {"conv", "convtranspose"} == set(OPERATORS)
+    assert written | {"conv", "convtranspose", "shape"} == set(OPERATORS) and "shape" not in written
 
 
 def test_every_operator_of_an_exported_package_has_a_file(package: Package) -> None:

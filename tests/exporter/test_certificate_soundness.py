@@ -49,6 +49,48 @@ def test_shapes_that_the_file_claims_of_inner_tensors_are_not_believed() -> None
     assert steps(model, "sum") == 800
 
 
+@pytest.mark.parametrize("attributes", [{}, {"exclusive": 1}, {"reverse": 1}])
+@pytest.mark.parametrize("declared", [8, "width"])
+def test_a_running_sum(attributes: dict[str, int], declared: Any) -> None:
+    """As far as the whole sum; of a side known at run time only, of 8192 elements."""
+    sums = helper.make_node("CumSum", ["c", "axis"], ["s"], "sum", **attributes)
+    model = in_float(sums, helper.make_node("Identity", ["s"], ["y"], "end"), axis=np.array(3, np.int64))
+    dimension = model.graph.input[0].type.tensor_type.shape.dim[3]
+    if isinstance(declared, str):
+        dimension.dim_param = declared
+    certificate = certify(model)
+    assert steps(model, "sum") == (800 if declared == 8 else 819200)
+    assert certificate.conditions == (() if declared == 8 else ("sizes up to 8192",))
+    assert certificate.exact and all(certificate.targets.values())
+    assert "A1" in certificate.assumptions
+
+
+def test_a_running_sum_beyond_24_bits_or_along_a_computed_axis_is_refused() -> None:
+    sums = helper.make_node("CumSum", ["c", "axis"], ["y"], "sum")
+    for reach, exact in ((2**21 - 1, True), (2**21, False)):
+        model = in_float(sums, axis=np.array(3, np.int64), reach=reach)
+        assert certify(model).exact is exact
+    assert "not below 2^24" in why(model, "ort-cpu", "sum")
+    given = in_float(sums, axis=np.array(3, np.int64))  # an input of the same name overrides it
+    given.graph.input.append(helper.make_tensor_value_info("axis", TensorProto.INT64, []))
+    assert "axis of CumSum is computed" in why(given, "ort-cpu", "sum")
+
+
+@pytest.mark.parametrize(("exclusive", "size", "exact"), [(0, 8, True), (0, 7, False), (1, 8, False)])
+def test_a_running_sum_starts_at_0_if_it_is_exclusive(exclusive: int, size: int, exact: bool) -> None:
+    """Counted from 1 to 8 less 1 it is an index of a table of 8; from 0 less 1 it is none of any."""
+    nodes = [
+        helper.make_node("Clip", ["c", "one", "one"], ["ones"], "ones"),
+        helper.make_node("CumSum", ["ones", "axis"], ["s"], "sum", exclusive=exclusive),
+        helper.make_node("Sub", ["s", "one"], ["less"], "less"),
+        helper.make_node("Cast", ["less"], ["i"], "index", to=INT32),
+        helper.make_node("Gather", ["table", "i"], ["y"], "looked_up"),
+    ]
+    model = in_float(*nodes, axis=np.array(3, np.int64), one=np.array(1, np.float32), table=np.zeros(size, np.float32))
+    assert certify(model).exact is exact
+    assert exact or "indexes reach" in why(model, "ort-cpu", "looked_up")
+
+
 def test_a_rounded_integer_is_refused_where_anything_but_a_clip_sees_it() -> None:
     """int32 above 2^24 rounds in the Cast: a Clip repairs it, an output or another reader does not."""
     model = in_float(helper.make_node("Identity", ["c"], ["y"], "end"))

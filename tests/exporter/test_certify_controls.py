@@ -186,6 +186,38 @@ def test_a_transposed_or_quantized_convolution_of_6_channels() -> None:
     assert certify(model).exact and certify(model).targets["any"]
 
 
+def test_sizes_that_webgpu_leaves_to_the_cpu() -> None:
+    """Arithmetic on a shape; not a shape that a node on the GPU reads, nor sides that are counted."""
+    axis, three = np.array(3, np.int64), np.array([3], np.int64)
+    shape = helper.make_node("Shape", ["c"], ["s"], "shape")
+    side = [shape, helper.make_node("Gather", ["s", "three"], ["n"], "side")]
+    as_data = [
+        helper.make_node("Cast", ["n"], ["real"], "real", to=FLOAT),
+        helper.make_node("Add", ["c", "real"], ["y"], "end"),
+    ]
+    as_pads = [
+        helper.make_node("Concat", ["zeros", "n"], ["pads"], "pads", axis=0),
+        helper.make_node("Pad", ["c", "pads"], ["y"], "end"),
+    ]
+    for nodes, refused in (([*side, *as_data], {"side", "real"}), ([*side, *as_pads], {"side", "pads"})):
+        model = in_float(*nodes, three=three, zeros=np.zeros(7, np.int64))
+        model.graph.input[0].type.tensor_type.shape.dim[3].dim_param = "width"
+        certificate = certify(model)
+        assert {node.name for node, hazard in certificate.failures("webgpu") if "int64" in hazard.reason} == refused
+        assert {name for name, exact in certificate.targets.items() if not exact} == {"webgpu"}
+        assert "CumSum" in next(hazard.cure for _, hazard in certificate.failures("webgpu"))
+    repeated = [shape, helper.make_node("Expand", ["one", "s"], ["y"], "end")]
+    counted = [
+        helper.make_node("Clip", ["c", "one", "one"], ["ones"], "ones"),
+        helper.make_node("CumSum", ["ones", "axis"], ["n"], "counted"),
+        helper.make_node("Add", ["c", "n"], ["y"], "end"),
+    ]
+    for nodes in (repeated, counted):
+        model = in_float(*nodes, axis=axis, one=np.array(1, np.float32))
+        model.graph.input[0].type.tensor_type.shape.dim[3].dim_param = "width"
+        assert certify(model).targets["webgpu"]
+
+
 @pytest.mark.parametrize("size", [8, 6])
 def test_grid_sample(size: int) -> None:
     nodes = [

@@ -14,11 +14,16 @@ import openvino
 import pytest
 import torch
 from compressai.models.video.google import ScaleSpaceFlow
+from conformance.case import Case
+from conformance.legs import LegUnderTest, chosen
 from numpy.typing import NDArray
 
 from nvc_check.checker.photographs import photograph
+from nvc_check.exporter.certificate import Certificate, certify
+from nvc_check.exporter.certificate_targets import TARGETS
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.warp import write_warp
+from nvc_check.exporter.warp_atlas import start_table
 from nvc_check.exporter.warp_pyramid import integer_kernel
 from nvc_check.runtimes.oracle import ExactGraph
 
@@ -40,6 +45,25 @@ def warp_model(flow_exponent: int = FLOW_EXPONENT, flow_unit: int | None = None)
     predicted = write_warp(graph, *inputs, levels=LEVELS, sigma=SIGMA, flow_unit=flow_unit, **exponents)
     model = graph.finish([(predicted, "predicted", ir.DataType.FLOAT, [1, 3, "height", "width"])])
     return ir.to_proto(model)  # type: ignore[no-any-return]
+
+
+def certified_warp(levels: int = LEVELS, flow_unit: int | None = None) -> Certificate:
+    """Of the warp behind integer inputs, as an inter graph has it."""
+    ranges = {"reference": (3, 0, 255), "flow": (2, -32768, 32767), "scale": (1, -32768, 32767)}
+    inputs = [
+        ir.Value(name=name, type=ir.TensorType(ir.DataType.INT32), shape=ir.Shape([1, channels, "height", "width"]))
+        for name, (channels, *_) in ranges.items()
+    ]
+    graph = GraphWriter("warp", inputs)
+    exponents = {"reference": 0, "flow": FLOW_EXPONENT, "scale": SCALE_EXPONENT}
+    read = []
+    for value, (name, (_, low, high)) in zip(inputs, ranges.items(), strict=True):
+        real = graph.op("Cast", value, name=f"{name}_real", to=ir.DataType.FLOAT)
+        kept = graph.op("Clip", real, graph.scalar(low), graph.scalar(high), name=f"{name}_kept")
+        read.append(graph.op("Mul", kept, graph.scalar(2.0 ** exponents[name]), name=f"{name}_read"))
+    predicted = write_warp(graph, *read, levels=levels, sigma=SIGMA, flow_unit=flow_unit)
+    made = graph.finish([(predicted, "predicted", ir.DataType.FLOAT, [1, 3, "height", "width"])])
+    return certify(ir.to_proto(made))
 
 
 def half_up(numerator: Any, bits: int) -> Any:
@@ -177,6 +201,50 @@ def test_every_runtime_computes_the_int64_warp(runtimes: dict[str, Run], height:
         inputs = feeds(*values)
         for name, run in runtimes.items():
             assert np.array_equal(run(inputs)[0] * 4, expected), f"{name}: {case}"
+
+
+def test_every_installed_leg_computes_it_whole() -> None:
+    """No node is left to another provider: GPU providers leave arithmetic on shapes to the CPU, and there is none."""
+    values = cases(128, 256)["noise"]
+    model = warp_model()
+    model.graph.node[-1].output[0] = model.graph.output[0].name = "y"
+    expected = (int64_warp(*values)[None] / 4).astype(np.float32)
+    case = Case("warp", model, feeds(*values), expected)
+    for name in chosen()[0]:
+        if "@" in name:  # emulated: minutes
+            continue
+        leg = LegUnderTest(name)
+        try:
+            assert leg.wrong(case) == "", name
+        finally:
+            leg.close()
+
+
+@pytest.mark.parametrize("levels", [3, 4, 5, 6])
+def test_it_is_certified_for_every_target(levels: int) -> None:
+    """At any height and width, without a shape."""
+    for flow_unit in (None, 64):
+        certificate = certified_warp(levels, flow_unit)
+        assert [node.reason for node in certificate.nodes if node.reason] == []
+        assert certificate.exact and certificate.targets == dict.fromkeys(TARGETS, True)
+        assert "sizes up to 8192" in certificate.conditions
+        assert not {"Shape", "Size"} & {node.op_type for node in certificate.nodes}
+
+
+def test_where_the_levels_begin() -> None:
+    """Inside the atlas, each with its border, none over another: for 3 to 6 levels at the smallest and an odd size."""
+    for levels in (3, 4, 5, 6):
+        per_tile, borders = start_table(levels)
+        for tiles in ((1, 1), (3, 5), (1, 64)):
+            height, width = (128 * side for side in tiles)
+            taken = np.zeros((2 * height + 4 + height // 2 + 2, width + 2), np.int64)
+            for level, (row, column) in enumerate((per_tile * tiles + borders).astype(np.int64).tolist()):
+                halvings = max(level - 1, 0)
+                rows, columns = (height >> halvings) + 2, (width >> halvings) + 2
+                part = taken[row : row + rows, column : column + columns]
+                assert part.shape == (rows, columns)
+                part += 1
+            assert taken.max() == 1
 
 
 def test_flow_in_pixels() -> None:

@@ -1,7 +1,7 @@
-"""Clip: saturation in float32; its upper bound may come from a picture's size."""
+"""Clip: saturation in float32; its upper bound may come from a picture's size, as a shape or counted."""
 
 import numpy as np
-from conformance.case import LARGEST, chain, f32, fixed, node, one
+from conformance.case import LARGEST, chain, f32, fixed, i64, node, one
 from onnx import TensorProto
 
 CASES = [
@@ -19,5 +19,17 @@ CASES = [
         ],
         {"x": f32([[[[-1, 0, 3.5, 5, 9]]]]), "low": fixed(0), "last": fixed(3, np.int64)},
         f32([[[[0, 0, 3.5, 5, 5]]]]),
+    ),
+    chain(
+        "clip/bound_counted",
+        [
+            node("Slice", "x first second axis", "line"), node("Clip", "line one one", "ones"),
+            node("CumSum", "ones along", "counted"), node("Slice", "counted last end along_it", "width"),
+            node("Reshape", "width scalar", "bound"), node("Clip", "x low bound", "y"),
+        ],
+        {"x": f32([[[[-1, 0, 3.5, 5, 9], [6, 1, -7, 2, 4.5]]]]), "low": fixed(0), "one": fixed(1), "first": i64(0),
+         "second": i64(1), "axis": i64(2), "along": fixed(3, np.int64), "along_it": i64(3), "last": i64(-1),
+         "end": i64(np.iinfo(np.int64).max), "scalar": fixed(np.zeros(0), np.int64)},
+        f32([[[[0, 0, 3.5, 5, 5], [5, 1, 0, 2, 4.5]]]]),
     ),
 ]  # fmt: skip

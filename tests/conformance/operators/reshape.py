@@ -6,6 +6,7 @@ from conformance.case import LARGEST, chain, f32, fixed, i64, node, one
 X = f32(np.array([1, -2, LARGEST, 0.5, 0, 7]).reshape(1, 1, 2, 3))
 CASES = [
     one("reshape/flat", "Reshape", [X, i64(-1)], f32([1, -2, LARGEST, 0.5, 0, 7])),
+    one("reshape/copied_sides", "Reshape", [X.reshape(1, 1, 6), i64(0, 0, 2, 3)], X),
     one("reshape/copied_side", "Reshape", [X, i64(0, 3, -1)], f32([[[1, -2], [LARGEST, 0.5], [0, 7]]])),
     chain(
         "reshape/computed",

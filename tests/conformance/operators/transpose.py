@@ -13,6 +13,8 @@ CASES = [
                       for a in range(X.shape[perm[0]])], np.float32), perm=perm)
         for perm in ([0, 2, 1, 3], [0, 2, 3, 1], [1, 0, 2, 3])
     ),
+    one("transpose/201", "Transpose", [f32([[[1, 2], [3, 4]], [[5, 6], [7, LARGEST]], [[9, -LARGEST], [0.5, 8]]])],
+        f32([[[1, 3], [5, 7], [9, 0.5]], [[2, 4], [6, LARGEST], [-LARGEST, 8]]]), perm=[2, 0, 1]),
     one("transpose/10", "Transpose", [f32([[1, 2, 3], [4, 5, LARGEST]])], f32([[1, 4], [2, 5], [3, LARGEST]]),
         perm=[1, 0]),
 ]  # fmt: skip
