@@ -25,11 +25,11 @@ CASES = [
         [
             node("Slice", "x first second axis", "line"), node("Clip", "line one one", "ones"),
             node("CumSum", "ones along", "counted"), node("Slice", "counted last end along_it", "width"),
-            node("Reshape", "width scalar", "bound"), node("Clip", "x low bound", "y"),
+            node("Squeeze", "width all_axes", "bound"), node("Clip", "x low bound", "y"),
         ],
         {"x": f32([[[[-1, 0, 3.5, 5, 9], [6, 1, -7, 2, 4.5]]]]), "low": fixed(0), "one": fixed(1), "first": i64(0),
          "second": i64(1), "axis": i64(2), "along": fixed(3, np.int64), "along_it": i64(3), "last": i64(-1),
-         "end": i64(np.iinfo(np.int64).max), "scalar": fixed(np.zeros(0), np.int64)},
+         "end": i64(np.iinfo(np.int64).max), "all_axes": i64(0, 1, 2, 3)},
         f32([[[[0, 0, 3.5, 5, 5], [5, 1, 0, 2, 4.5]]]]),
     ),
 ]  # fmt: skip
