@@ -14,8 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nvc_check.exporter.parallel import on_all_cores
 from nvc_check.models.architectures import Codec
 from nvc_check.models.errors import UsageError
+
+Coded = tuple[str, NDArray[np.int64], NDArray[np.float64]]
 
 SIDE = 384  # pixels: the middle of a picture that is coded, at most; float64 is slow
 STEPS = 1 << 10  # per unit, of means and pictures; the integer path's are no finer
@@ -50,7 +53,11 @@ def calibrate(codec: Codec, pictures: Iterable[NDArray[np.float32]]) -> Calibrat
     found = Calibration({part: [] for part in codec.hyperpriors}, {part: [] for part in codec.hyperpriors})
     codec.model.double()
     try:
-        _code_all(codec, pictures, found)
+        pairs = zip(pictures, cycle(SHIFTS), strict=False)
+        for coded in on_all_cores(lambda pair: _coded(codec, *pair), pairs):
+            for part, symbols, y_hat in coded:
+                found.symbols[part].append(symbols)
+                found.latents[part].append(y_hat)
     finally:
         codec.model.float()  # as it was, bit for bit
     if not next(iter(found.symbols.values())):
@@ -58,24 +65,25 @@ def calibrate(codec: Codec, pictures: Iterable[NDArray[np.float32]]) -> Calibrat
     return found
 
 
-def _code_all(codec: Codec, pictures: Iterable[NDArray[np.float32]], found: Calibration) -> None:
+def _coded(codec: Codec, picture: NDArray[np.float32], shift: tuple[int, int]) -> list[Coded]:
+    """Of one picture: (part, z, y_hat) in the order of coding."""
+    found: list[Coded] = []
 
     def code(part: str, y: torch.Tensor) -> torch.Tensor:
         hyperprior = codec.hyperpriors[part]
         symbols = hyperprior.z_symbols(y)
-        found.symbols[part].append(symbols.astype(np.int64))
         means = hyperprior.entropy_parameters(symbols)[1]
         known = torch.zeros_like(y) if means is None else torch.from_numpy(means)
         known = torch.round(known * STEPS) / STEPS
         y_hat = torch.round(y - known) + known
-        found.latents[part].append(y_hat.numpy())
+        found.append((part, symbols.astype(np.int64), y_hat.numpy()))
         return y_hat
 
-    for picture, shift in zip(pictures, cycle(SHIFTS), strict=False):
-        frame = torch.from_numpy(_middle(picture)).double()
-        reference = torch.round(codec.encode(frame, None, code) * STEPS) / STEPS
-        if codec.kind == "video":
-            codec.encode(torch.roll(frame, shift, dims=(2, 3)), reference, code)
+    frame = torch.from_numpy(_middle(picture)).double()
+    reference = torch.round(codec.encode(frame, None, code) * STEPS) / STEPS
+    if codec.kind == "video":
+        codec.encode(torch.roll(frame, shift, dims=(2, 3)), reference, code)
+    return found
 
 
 def _middle(picture: NDArray[np.float32]) -> NDArray[np.float32]:

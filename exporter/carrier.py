@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from nvc_check.exporter.graph_writer import GraphWriter
-from nvc_check.exporter.operators import float_convolution, leaky_parts, leaky_sum
+from nvc_check.exporter.limbs import FINE, HIGH, LOW
+from nvc_check.exporter.operators import float_convolution, leaky_parts, leaky_sum, repeated
 from nvc_check.exporter.quantization import IntegerLayer
 from nvc_check.exporter.unfold import unfolded
 
@@ -18,11 +20,11 @@ class Carrier:
     def symbols(self, graph: GraphWriter, z: ir.Value) -> ir.Value:
         return z
 
-    def limbs(self, graph: GraphWriter, x: ir.Value, finer: float, name: str) -> ir.Value:
-        coarse = _half_to_even(graph, x, 0, -128, 127, f"{name}_coarse")
+    def limbs(self, graph: GraphWriter, x: ir.Value, read: NDArray[np.int32], name: str) -> ir.Value:
+        coarse = _half_to_even(graph, x, 0, LOW, HIGH, f"{name}_coarse")
         left = graph.op("Sub", x, coarse, name=f"{name}_left")
-        fine = _half_to_even(graph, left, -float(np.log2(finer)), -128, 127, f"{name}_fine")
-        return graph.op("Concat", coarse, fine, name=f"{name}_limbs", axis=1)
+        fine = _half_to_even(graph, left, -FINE, LOW, HIGH, f"{name}_fine")
+        return repeated(graph, graph.op("Concat", coarse, fine, name=f"{name}_limbs", axis=1), read, name)
 
     def hidden(self, graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
         if layer.layer.stride == 1 and not layer.layer.transposed:
@@ -40,9 +42,9 @@ class Carrier:
 
 
 def _rounded(graph: GraphWriter, layer: IntegerLayer, x: ir.Value, name: str) -> ir.Value:
-    """On the layer's output grid, saturated to [0, 255] as uint8 is."""
+    """On the layer's output grid, saturated from below as uint8 is."""
     assert layer.output_exponent is not None
-    kept = _half_to_even(graph, x, layer.output_exponent, 0, 255, name)
+    kept = _half_to_even(graph, x, layer.output_exponent, 0, layer.high if layer.low == 0 else 255, name)
     if layer.output_exponent == 0:
         return kept
     return graph.op("Mul", kept, graph.scalar(2.0**layer.output_exponent), name=f"{name}_out")

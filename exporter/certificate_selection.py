@@ -40,7 +40,7 @@ def _cast(call: Call) -> Outcome:
 def _clip(call: Call) -> Outcome:
     """ONNX: min(max(x, low), high). int32 rounded by its Cast to float32 is right again within exact limits."""
     x, low, high = call.input(0), call.optional(1), call.optional(2)
-    require_type(x, *NUMBERS)
+    require_type(x, *NUMBERS, "uint8")
     low = None if low is None or (low.constant is not None and np.isneginf(low.constant).all()) else low
     high = None if high is None or (high.constant is not None and np.isposinf(high.constant).all()) else high
     limits = [v for v in (low, high) if v is not None]

@@ -10,7 +10,8 @@ import onnx_ir as ir
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.integer_graph import FLAVOURS, Flavour
 from nvc_check.exporter.layers import Latent
-from nvc_check.exporter.synthesis import FINE, LATENT_REACH, Y_MAX, IntegerSynthesis
+from nvc_check.exporter.limbs import REACH
+from nvc_check.exporter.synthesis import Y_MAX, IntegerSynthesis
 
 MEANS_MIN, MEANS_MAX = -32768, 32767  # the entropy graphs give no others
 
@@ -65,9 +66,9 @@ def write_layers(
     x = parts[0] if len(parts) == 1 else graph.op("Concat", *parts, name=f"{name}_together", axis=1)
     steps = np.exp2(-synthesis.grid).reshape(1, -1, 1, 1).astype(np.float32)
     x = graph.op("Mul", x, graph.constant(steps, f"{name}_per_step"), name=f"{name}_in_steps")
-    reach = graph.scalar(-LATENT_REACH), graph.scalar(LATENT_REACH)  # keeps what is left of x on 24 bits
-    x = graph.op("Clip", x, *reach, name=f"{name}_clipped")
-    x = style.limbs(graph, x, 2.0**FINE, name)
+    # keeps what is left of x on 24 bits
+    x = graph.op("Clip", x, graph.scalar(-REACH), graph.scalar(REACH), name=f"{name}_clipped")
+    x = style.limbs(graph, x, synthesis.read, name)
     for layer in synthesis.layers:
         x = (style.accumulator if layer.output_exponent is None else style.hidden)(graph, layer, x)
     return x

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nvc_check.exporter.frame_graph import write_frame
 from nvc_check.exporter.inter_graph import Prediction, write_inter
 from nvc_check.exporter.layers import Chain, read_chain
+from nvc_check.exporter.parallel import on_all_cores
 from nvc_check.exporter.synthesis import IntegerSynthesis, quantize_synthesis
 from nvc_check.exporter.torch_export import export_from_latents, part_of
 from nvc_check.models.errors import ExportRefusedError
@@ -60,11 +61,16 @@ def inter_graphs(
     if unit is not None and not (unit >= 1 and float(unit).is_integer() and int(unit) & (int(unit) - 1) == 0):
         raise ExportRefusedError(f"{name}: flow in units of {unit:g} pixels, expected a power of two; retrain with one")
     prediction = Prediction(graph.levels, graph.sigma, None if unit is None else int(unit))
-    made = {}
-    for decoder, module in graph.decoders().items():
-        chain = _prefixed(read_chain(export_from_latents(module, parts, decoder)), decoder)
+    chains = {
+        decoder: _prefixed(read_chain(export_from_latents(module, parts, decoder)), decoder)
+        for decoder, module in graph.decoders().items()
+    }
+
+    def quantized(decoder: str) -> IntegerSynthesis:
         gain = 1.0 if decoder == "motion" else float(FRAME_PEAK)
-        made[decoder] = _quantized(chain, parts, latents, gain, picture=False, power_of_two=power_of_two)
+        return _quantized(chains[decoder], parts, latents, gain, picture=False, power_of_two=power_of_two)
+
+    made = dict(zip(chains, on_all_cores(quantized, chains), strict=True))
     exponents = _means_exponents(list(made.values()), parts)
     return {
         flavour: write_inter(made["motion"], made["residual"], prediction, exponents, name, flavour)

@@ -27,11 +27,8 @@ class Flavour(Protocol):
         """z: float32 integers within [-128, 127], as input of the first layer."""
         ...
 
-    def limbs(self, graph: GraphWriter, x: ir.Value, finer: float, name: str) -> ir.Value:
-        """x: (1, C, h, w) float32, dyadic -> (1, 2C, h, w) integers within [-128, 127].
-
-        x rounded half to even, and behind it in the channels what is left of x, times `finer`, rounded so too.
-        """
+    def limbs(self, graph: GraphWriter, x: ir.Value, read: NDArray[np.int32], name: str) -> ir.Value:
+        """x: (1, C, h, w) float32, dyadic -> the channels `read`, (n,), of the (1, 2C, h, w) of limbs.limbs."""
         ...
 
     def hidden(self, graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from nvc_check.exporter.graph_writer import GraphWriter
+from nvc_check.exporter.limbs import HIGH, LOW
 from nvc_check.exporter.quantization import SLOPE, IntegerLayer
 
 
@@ -60,3 +62,16 @@ def leaky_sum(graph: GraphWriter, layer: IntegerLayer, above: ir.Value, below: i
     name, step = layer.layer.name, 2.0**layer.output_exponent
     both = graph.op("Sub", above, below, name=f"{name}_both")
     return graph.op("Clip", both, graph.scalar(layer.low * step), graph.scalar(layer.high * step), name=f"{name}_leaky")
+
+
+def bounded(graph: GraphWriter, x: ir.Value, exponent: int, name: str) -> ir.Value:
+    """x within the range of a limb in steps of 2^exponent."""
+    low, high = (graph.scalar(bound * 2.0**exponent) for bound in (LOW, HIGH))
+    return graph.op("Clip", x, low, high, name=f"{name}_bounded")
+
+
+def repeated(graph: GraphWriter, x: ir.Value, read: NDArray[np.int32], name: str) -> ir.Value:
+    """The channels `read` of x, one behind the other."""
+    if len(np.unique(read)) == len(read):
+        return x
+    return graph.op("Gather", x, graph.constant(read, f"{name}_read"), name=f"{name}_repeated", axis=1)

@@ -41,6 +41,7 @@ class IntegerLayer:
         input_exponent: e of the input.
         output_exponent: e of the rounded output; None: the accumulator itself is the output.
         low, high: the rounded output saturates to [low, high].
+        input_max: largest number that an input has as uint8.
     """
 
     layer: Layer
@@ -51,6 +52,7 @@ class IntegerLayer:
     output_exponent: float | None
     low: int
     high: int
+    input_max: int = 255
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from nvc_check.exporter.layers import Layer
 Float64 = NDArray[np.float64]
 
 DAMPING = 0.05  # of the mean of the inputs' second moments, on the diagonal
-POSITIONS = 30_000  # input positions that the moments are taken over, at most
+BLOCK = 64  # weights whose errors the rest makes up for at once
+POSITIONS = 30_000  # input positions that the moments are taken over, about
 
 
 @dataclass(frozen=True)
@@ -92,43 +93,39 @@ def gather_moments(layer: Layer, inputs: list[Float64], wanted: list[Float64]) -
     """
     side, all_phases = phases(layer)
     total = sum(x.shape[2] * x.shape[3] for x in inputs)
-    step = max(1, -(-total // POSITIONS))
+    step = max(1, round((total / POSITIONS) ** 0.5))
     count = layer.in_channels * side * side
-    second, first = torch.zeros(count, count, dtype=torch.float64), torch.zeros(count, dtype=torch.float64)
-    cross = [torch.zeros(layer.out_channels, count, dtype=torch.float64) for _ in all_phases]
-    sums = [torch.zeros(layer.out_channels, dtype=torch.float64) for _ in all_phases]
+    second, first = np.zeros((count, count)), np.zeros(count)
+    cross = [np.zeros((layer.out_channels, count)) for _ in all_phases]
+    sums = [np.zeros(layer.out_channels) for _ in all_phases]
     number = 0
     for patches, targets in _samples(layer, side, all_phases, inputs, wanted, step):
-        second += patches @ patches.T
+        second += patches @ patches.T  # numpy computes one half of it
         first += patches.sum(1)
         number += patches.shape[1]
         for i, target in enumerate(targets):
             cross[i] += target @ patches.T
             sums[i] += target.sum(1)
-    mean = (first / number).numpy()
-    covariance = (second / number).numpy() - np.outer(mean, mean)
+    mean = first / number
+    covariance = second / number - np.outer(mean, mean)
     moments = []
     for phase, product, total_sums in zip(all_phases, cross, sums, strict=True):
         where = (np.arange(layer.in_channels)[:, None] * side * side + phase.pixels).reshape(-1)
-        mean_sums = (total_sums / number).numpy()
-        both = (product / number).numpy()[:, where] - np.outer(mean_sums, mean[where])
+        mean_sums = total_sums / number
+        both = product[:, where] / number - np.outer(mean_sums, mean[where])
         moments.append(Moments(covariance[np.ix_(where, where)], both, mean[where], mean_sums))
     return moments
 
 
 def _samples(
     layer: Layer, side: int, all_phases: list[Phase], inputs: list[Float64], wanted: list[Float64], step: int
-) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
-    """Every step-th patch (F, S), and per phase the wanted sums there (O, S)."""
+) -> Iterator[tuple[Float64, list[Float64]]]:
+    """The patches (F, S) of every step-th row and column, and per phase the wanted sums there (O, S)."""
     padding, stride = (side // 2, 1) if layer.transposed else (layer.padding, layer.stride)
-    apart = layer.stride if layer.transposed else 1
+    apart = step * (layer.stride if layer.transposed else 1)
     for x, t in zip(inputs, wanted, strict=True):
-        patches = functional.unfold(torch.from_numpy(x), side, padding=padding, stride=stride)[0][:, ::step]
-        targets = [
-            torch.from_numpy(t[0, :, p.row :: apart, p.column :: apart].reshape(t.shape[1], -1)[:, ::step].copy())
-            for p in all_phases
-        ]
-        yield patches, targets
+        patches = functional.unfold(torch.from_numpy(x), side, padding=padding, stride=step * stride)[0].numpy()
+        yield patches, [t[0, :, p.row :: apart, p.column :: apart].reshape(t.shape[1], -1) for p in all_phases]
 
 
 def refitted(weight: Float64, moments: Moments) -> Float64:
@@ -139,8 +136,8 @@ def refitted(weight: Float64, moments: Moments) -> Float64:
     return weight + change
 
 
-def rounded(weight: Float64, exponent: Float64, largest: int, moments: Moments) -> Float64:
-    """(O, F) integers: `weight` on the grids 2^exponent (O,), at most `largest` in magnitude."""
+def rounded(weight: Float64, exponent: Float64, largest: NDArray[np.int64], moments: Moments) -> Float64:
+    """(O, F) integers: `weight` on the grids 2^exponent (O,), at most `largest` (F,) in magnitude."""
     order = np.argsort(-np.diag(moments.second), kind="stable")
     damped = moments.second[np.ix_(order, order)] + _damping(moments) * np.eye(len(order))
     # rows of the upper Cholesky factor of the inverse: how the rest makes up for each weight
@@ -148,9 +145,14 @@ def rounded(weight: Float64, exponent: Float64, largest: int, moments: Moments) 
     upper = np.linalg.cholesky((inverse + inverse.T) / 2).T
     left = weight[:, order] / np.exp2(exponent)[:, None]
     integers = np.zeros_like(left)
-    for i in range(len(order)):
-        integers[:, i] = np.clip(np.rint(left[:, i]), -largest, largest)
-        left[:, i:] -= np.outer((left[:, i] - integers[:, i]) / upper[i, i], upper[i, i:])
+    for start in range(0, len(order), BLOCK):
+        block = slice(start, min(start + BLOCK, len(order)))
+        errors = np.zeros_like(left[:, block])
+        for i in range(block.start, block.stop):
+            integers[:, i] = np.clip(np.rint(left[:, i]), -largest[order[i]], largest[order[i]])
+            errors[:, i - start] = (left[:, i] - integers[:, i]) / upper[i, i]
+            left[:, i : block.stop] -= np.outer(errors[:, i - start], upper[i, i : block.stop])
+        left[:, block.stop :] -= errors @ upper[block, block.stop :]
     result: Float64 = np.empty_like(integers)
     result[:, order] = integers
     return result

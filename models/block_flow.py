@@ -17,6 +17,7 @@ WINDOW = 7  # pixels: window of the refinements
 LENGTH_COST = 0.004  # mean absolute difference that a halved pixel of motion must save: flat areas stand still
 NEAR_TIE = 2e-3  # what a refinement must save
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+STEPS = 1024  # of luma: the full search is then exact in float32, so that it finds the same on every machine
 
 
 @torch.no_grad()
@@ -28,7 +29,8 @@ def block_flow(frame: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     """
     frame, reference = _luma(frame), _luma(reference)
     halved, halved_reference = functional.avg_pool2d(frame, 2), functional.avg_pool2d(reference, 2)
-    flow = functional.interpolate(_full_search(halved, halved_reference), scale_factor=STRIDE)
+    whole = _full_search(halved.float(), halved_reference.float()).to(frame.dtype)
+    flow = functional.interpolate(whole, scale_factor=STRIDE)
     flow = _refined(flow, halved, halved_reference)
     return _refined(2 * functional.interpolate(flow, scale_factor=2), frame, reference)
 
@@ -43,11 +45,12 @@ def warped(picture: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
 
 
 def _luma(picture: torch.Tensor) -> torch.Tensor:
-    return functional.conv2d(picture, torch.tensor(LUMA, dtype=picture.dtype).reshape(1, 3, 1, 1))
+    luma = functional.conv2d(picture, torch.tensor(LUMA, dtype=picture.dtype).reshape(1, 3, 1, 1))
+    return torch.round(luma * STEPS) / STEPS
 
 
 def _full_search(frame: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
-    """(B, 2, H / STRIDE, W / STRIDE) in pixels of these pictures."""
+    """(B, 2, H / STRIDE, W / STRIDE) in pixels of these pictures, which are in steps of 1 / (4 STEPS)."""
     height, width = frame.shape[2:]
     padded = functional.pad(reference, (REACH,) * 4, mode="replicate")
     flow, least = torch.empty(0), torch.empty(0)

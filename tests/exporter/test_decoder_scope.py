@@ -17,17 +17,20 @@ from nvc_check.checker.calibration import calibration_pictures
 from nvc_check.checker.clip import padded
 from nvc_check.checker.difference import psnr
 from nvc_check.checker.photographs import photographs
+from nvc_check.exporter import synthesis
 from nvc_check.exporter.calibration import calibrate
 from nvc_check.exporter.certificate import certify
+from nvc_check.exporter.frame_graph import write_frame
 from nvc_check.exporter.frames import inter_graphs, picture_graphs
 from nvc_check.exporter.layers import Activation, Chain, Latent, Layer, read_chain
-from nvc_check.exporter.synthesis import FINE, Y_MAX, limbs, quantize_synthesis
+from nvc_check.exporter.limbs import FINE, HIGH, LOW, REACH, limbs
+from nvc_check.exporter.synthesis import ACTIVATION_MAX, Y_MAX, quantize_synthesis
 from nvc_check.exporter.torch_export import export_from_latents
 from nvc_check.exporter.weight_rounding import gather_moments, phases, rounded
 from nvc_check.models.codecs import load_codec
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.image_codec import SynthesisGraph
-from nvc_check.models.package import Part
+from nvc_check.models.package import FLAVOURS, Part
 from nvc_check.runtimes.cpu import LEVELS, session, session_options
 from nvc_check.runtimes.leg import Runnable, Tensors
 from nvc_check.runtimes.oracle import ExactGraph
@@ -41,7 +44,7 @@ def small_decoder(*middle: nn.Module) -> nn.Module:
     """Latents of 6 channels to 3 colours at 16 times the size, random weights that use the picture's range."""
     torch.manual_seed(5)
     layers: list[nn.Module] = []
-    for inputs, outputs in ((CHANNELS, 12), (12, 10), (10, 8), (8, 3)):
+    for inputs, outputs in ((CHANNELS, 24), (24, 16), (16, 8), (8, 3)):
         layers += [nn.ConvTranspose2d(inputs, outputs, 5, 2, 2, 1), nn.ReLU()]
     layers[2:2] = middle
     with torch.no_grad():
@@ -136,30 +139,78 @@ def test_the_decoder_by_hand() -> None:
     calibration = [np.arange(-16, 16).reshape(1, 1, 8, 4) / 2]
     made = quantize_synthesis(chain, calibration, np.ones(1), picture=True)
     (only,) = made.layers
-    from nvc_check.exporter.frame_graph import write_frame
-
     model = ir.to_proto(write_frame(made, {"y": -8}, "frame", "qdq"))
     y, means = np.array([[[[5, 0, -3, 500, 2**30]]]], np.int32), np.array([[[[100, -77, 1, 0, 0]]]], np.int32)
     frame = ExactGraph(model)({"y": y, "means": means})["frame"]
     for column in range(5):
         y_hat = min(int(y[0, 0, 0, column]), Y_MAX) + means[0, 0, 0, column] / 256
         steps = y_hat * 2.0 ** -made.grid[0]
-        coarse = max(-128, min(127, round(steps)))
-        fine = max(-128, min(127, round((steps - coarse) * 2**FINE)))
-        total = int(only.weight[0, 0, 0, 0]) * coarse + int(only.weight[0, 1, 0, 0]) * fine + int(only.bias[0])
+        coarse = max(LOW, min(HIGH, round(steps)))
+        both = coarse, max(LOW, min(HIGH, round((steps - coarse) * 2**FINE)))
+        weights = only.weight[0, :, 0, 0].tolist()
+        total = sum(w * both[i] for w, i in zip(weights, made.read, strict=True)) + int(only.bias[0])
         expected = max(0, min(255, round(total * 2.0 ** only.weight_exponent[0])))
         assert frame[0, 0, 0, column] == expected
 
 
 def test_limbs_keep_what_eight_bits_lose() -> None:
-    """Together they are at most half a fine step off, and nothing beyond 136 steps is told apart."""
-    y_hat = np.linspace(-120, 120, 997).reshape(1, 1, 1, -1) / 8
+    """Together they are at most half a fine step off, and nothing beyond REACH steps is told apart."""
+    y_hat = np.linspace(LOW, HIGH, 997).reshape(1, 1, 1, -1) / 8
     both = limbs(y_hat, np.array([-3.0]))
-    assert np.abs(both).max() <= 128
+    assert (both.min(), both.max()) == (LOW, HIGH)
     again = (both[:, :1] + both[:, 1:] * 2.0**-FINE) / 8
     assert np.abs(again - y_hat).max() <= 2.0 ** (-3 - FINE - 1)
-    far = limbs(np.array([[[[136.0, 137.0, 5000.0]]]]), np.zeros(1))
-    assert (far == far[..., :1]).all()
+    for sign in (1, -1):
+        far = limbs(sign * np.array([[[[REACH, REACH + 1, 5000.0]]]]), np.zeros(1))
+        assert (far == far[..., :1]).all()
+
+
+def test_an_outlier_is_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The channel with the large weights is read more than once, its weights stay small, and the others gain bits."""
+    rng = np.random.default_rng(5)
+    weight = rng.normal(0, 0.02, (16, 8, 3, 3))
+    weight[3] *= 30
+    first = Layer("first", True, weight, np.zeros(8), 2, 1, 1, Activation(0.0), "")
+    last = Layer("last", True, rng.normal(0, 1, (8, 3, 3, 3)), np.zeros(3), 2, 1, 1, Activation(), "first")
+    chain = Chain((first, last), (), np.zeros(16), (Latent("y", None, 16),))
+    calibration = [np.rint(rng.laplace(0, 3, (1, 16, 8, 9))) for _ in range(3)]
+    made = quantize_synthesis(chain, calibration, np.full(3, 20.0), picture=True)
+    times = np.bincount(made.read, minlength=32)
+    assert times[3] > 1
+    assert times.sum() == len(made.read) <= 48
+    assert np.abs(made.layers[0].weight).max() <= 127
+    with monkeypatch.context() as patched:
+        patched.setattr(synthesis, "SPLIT_SHARE", 0.0)
+        whole = quantize_synthesis(chain, calibration, np.full(3, 20.0), picture=True)
+    assert len(whole.read) == 32
+    others = np.delete(np.arange(16), 3)
+    coarse, fine = (np.abs(each.layers[0].weight[np.isin(each.read, others)]) for each in (whole, made))
+    assert np.median(fine) >= 3 * np.median(coarse)
+    for flavour in FLAVOURS:
+        model = ir.to_proto(write_frame(made, {"y": None}, "frame", flavour))
+        y = np.rint(rng.laplace(0, 3, (1, 16, 8, 9))).astype(np.int32)
+        got = ExactGraph(model)({"y": y})["frame"]
+        x = limbs(y.astype(np.float64), made.grid)[:, made.read]
+        for layer in made.layers:
+            steps = np.exp2(layer.weight_exponent)
+            kernel, bias = layer.weight * steps.reshape(1, -1, 1, 1), layer.bias * steps
+            x = nn.functional.conv_transpose2d(*map(torch.from_numpy, (x, kernel, bias)), 2, 1, 1).numpy()
+            x = np.clip(np.rint(x), 0, layer.high)
+        assert np.array_equal(got, x)
+
+
+def test_two_products_fit_16_bits(small: dict[str, Path]) -> None:
+    """int8 weights and 7-bit inputs: no layer of a frame needs the slower uint8 weights."""
+    import onnx
+
+    model = onnx.load(small["qdq"])
+    weights = [item for item in model.graph.initializer if item.name.endswith("_weight_integers")]
+    assert weights
+    assert all(item.data_type == onnx.TensorProto.INT8 for item in weights)
+    clips = [node for node in model.graph.node if node.name.endswith("_saturated")]
+    limits = {item.name: onnx.numpy_helper.to_array(item) for item in model.graph.initializer}
+    assert clips
+    assert {int(limits[node.input[2]]) for node in clips} == {ACTIVATION_MAX}
 
 
 def test_phases_of_a_transposed_convolution_share_no_tap() -> None:
@@ -192,7 +243,7 @@ def test_rounding_by_second_moments_beats_rounding_one_by_one() -> None:
         difference = integers / 4 - weight
         return float(np.einsum("of,fg,og->", difference, moments.second, difference))
 
-    assert error(rounded(weight, exponent, 127, moments)) < 0.5 * error(np.rint(weight * 4))
+    assert error(rounded(weight, exponent, np.full(weight.shape[1], 127), moments)) < 0.5 * error(np.rint(weight * 4))
 
 
 @pytest.fixture(scope="module")
