@@ -1,8 +1,10 @@
-"""Known rewrites of neighbouring nodes that change what they compute, against A5; found by tests/property/fuzz.py."""
+"""Known rewrites of neighbouring nodes that change what they compute, against A5; found by tests/property/fuzz.py.
+
+Here ONNX Runtime's; OpenVINO's, which are more, are in certificate_openvino.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -10,51 +12,21 @@ import onnx
 
 from nvc_check.exporter.abstract import Abstract
 from nvc_check.exporter.certificate_kernels import EXCHANGED, EXCHANGED_STEPS, Topology
+from nvc_check.exporter.certificate_openvino import Values, openvino_hazards
 from nvc_check.exporter.certificate_targets import Hazard
 from nvc_check.exporter.certificate_terms import Call
 
-Values = Mapping[str, Abstract | None]
 ONNXRUNTIME: Final = ("any", "ort-cpu", "avx2", "cuda", "webgpu")
-OPENVINO: Final = ("any", "openvino")
 
 
 def rewrite_hazards(node: onnx.NodeProto, call: Call, topology: Topology, values: Values) -> list[Hazard]:
     """What some runtime would make of `node` and its neighbours."""
-    if node.op_type == "Clip":
-        return _clipped_off_grid(node, call, topology, values)
+    hazards = openvino_hazards(node, call, topology, values)
     if node.op_type == "QuantizeLinear":
-        return _double_rounding(node, topology, values)
+        hazards += _double_rounding(node, topology, values)
     if node.op_type in ("Conv", "ConvTranspose", "Gemm"):
-        return _float_weights_quantized(node, call, topology)
-    return []
-
-
-def _clipped_off_grid(node: onnx.NodeProto, call: Call, topology: Topology, values: Values) -> list[Hazard]:
-    """OpenVINO 2026.4 takes a Clip into the FakeQuantize before it, and rounds on a grid of the Clip's limits.
-
-    Also past an Add of a constant, which it takes in too: then the limits are refused wherever they are.
-    """
-    name, shifted = topology.source(node.input[0]), False
-    for _ in range(EXCHANGED_STEPS):
-        step = topology.producer.get(name)
-        variable = [] if step is None else [n for n in step.input if not _constant(values.get(n))]
-        if step is None or step.op_type not in ("Add", "Sub", "Mul", "Div") or len(variable) != 1:
-            break
-        shifted = shifted or step.op_type in ("Add", "Sub")
-        name = topology.source(variable[0])
-    if topology.origin(name) != "DequantizeLinear":
-        return []
-    finest = min((v.exponent.min() for v in call.inputs[1:] if v is not None), default=np.inf)
-    if finest >= call.input(0).exponent.max() and not shifted:
-        return []
-    cure = "limits that are multiples of the scale, or the Clip in front of QuantizeLinear"
-    return [
-        Hazard(OPENVINO, "limits off the grid of the dequantized input: OpenVINO rounds on another grid then", cure)
-    ]
-
-
-def _constant(value: Abstract | None) -> bool:
-    return value is not None and value.constant is not None
+        hazards += _float_weights_quantized(node, call, topology)
+    return hazards
 
 
 def _double_rounding(node: onnx.NodeProto, topology: Topology, values: Values) -> list[Hazard]:

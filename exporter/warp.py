@@ -128,7 +128,14 @@ def _check_exponents(levels: int, flow_exponent: int, scale_exponent: int, flow_
 def _scale_position(graph: GraphWriter, scale: ir.Value, levels: int) -> ir.Value:
     """(H, W) int32 in 0 .. 16 (levels - 1)."""
     factor = SHARES / 2 * levels
-    scaled = graph.op("Mul", scale, graph.scalar(factor), name="warp_scale_scaled")
+    # a factor of two powers, in two products: OpenVINO turns x * 48 + c into (x + c / 48) * 48, which rounds
+    largest = 2 ** (int(factor).bit_length() - 1)
+    parts = [
+        graph.op("Mul", scale, graph.scalar(part), name=f"warp_scale_times_{part}")
+        for part in (largest, int(factor) - largest)
+        if part
+    ]
+    scaled = graph.op("Add", *parts, name="warp_scale_scaled") if len(parts) > 1 else parts[0]
     moved = graph.op("Add", scaled, graph.scalar(factor - SHARES / 2 + 0.5), name="warp_scale_moved")
     steps = graph.op("Floor", moved, name="warp_scale_steps")
     clipped = graph.op("Clip", steps, graph.scalar(0), graph.scalar(SHARES * (levels - 1)), name="warp_scale_clipped")

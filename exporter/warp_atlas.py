@@ -85,7 +85,9 @@ def _starts(graph: GraphWriter, levels: int, height: Side, width: Side) -> ir.Va
     tiles = graph.op("Concat", *sides, name="warp_tiles", axis=1)
     per_tile, borders = start_table(levels)
     inner = graph.op("Mul", tiles, graph.constant(per_tile, "warp_starts_per_tile"), name="warp_inner_starts")
-    return graph.op("Add", inner, graph.constant(borders, "warp_starts_borders"), name="warp_starts")
+    # integers already; OpenVINO would shift first, by a quotient that rounds, without a Floor between the two
+    whole = graph.op("Floor", inner, name="warp_whole_starts")
+    return graph.op("Add", whole, graph.constant(borders, "warp_starts_borders"), name="warp_starts")
 
 
 def _repeated(graph: GraphWriter, picture: ir.Value, times: int, name: str) -> ir.Value:

@@ -316,6 +316,63 @@ def test_odd_zero_points_and_limits_off_the_grid_on_openvino() -> None:
         assert certify(model).targets["ort-cpu"]
 
 
+def test_a_factor_and_a_shift_before_rounding_on_openvino() -> None:
+    """It shifts first, by shift / factor: exact where the factor is a power of two, or the shift comes first anyway."""
+    constants = {
+        "s": np.array(2.0**-4, np.float32),
+        "z": np.array(0, np.uint8),
+        "b": np.array(10 * 2.0**-7, np.float32),
+    }
+    scaled = helper.make_node("Mul", ["c", "m"], ["a"], "scaled")
+    shifted = helper.make_node("Sub", ["a", "b"], ["e"], "shifted")
+    other = helper.make_node("Sub", ["c", "b"], ["a"], "shifted"), helper.make_node("Mul", ["a", "m"], ["e"], "scaled")
+    for nodes, factor, refused in (((scaled, shifted), 3, True), ((scaled, shifted), 4, False), (other, 3, False)):
+        model = in_float(*nodes, *pair("e", "y", "s", "z", "p"), **constants, m=np.array(factor * 2.0**-7, np.float32))
+        assert certify(model).targets["openvino"] is not refused
+        assert certify(model).targets["avx2"]
+        assert not refused or "OpenVINO shifts first" in why(model, "openvino", "shifted")
+    # only with something quantized beside it
+    last = helper.make_node("Sub", ["a", "b"], ["y"], "shifted")
+    alone = in_float(scaled, last, b=constants["b"], m=np.array(3 * 2.0**-7, np.float32))
+    assert certify(alone).targets["openvino"]
+
+
+def test_the_largest_before_rounding_on_openvino() -> None:
+    constants = {"s": np.array(2, np.float32), "z": np.array(0, np.uint8), "axes": np.array([3], np.int64)}
+    most = helper.make_node("ReduceMax", ["c", "axes"], ["e"], "most")
+    model = in_float(most, *pair("e", "y", "s", "z", "p"), **constants)
+    assert "ReduceMax most before rounding" in why(model, "openvino", "p_q")
+    assert certify(model).targets["avx2"]
+    behind = helper.make_node("ReduceMax", ["e", "axes"], ["y"], "most")
+    assert certify(in_float(*pair("c", "e", "s", "z", "p"), behind, **constants)).targets["openvino"]
+
+
+def test_a_shift_of_dequantized_values_on_openvino() -> None:
+    """OpenVINO starts from the lowest value of the type, -16384 here, though only 0 and 128 occur."""
+    constants = {"s": np.array(128, np.float32), "z": np.array(0, np.int8)}
+    nodes = [
+        helper.make_node("Relu", ["c"], ["positive"], "positive"),
+        *pair("positive", "e", "s", "z", "p"),
+        helper.make_node("Add", ["e", "k"], ["y"], "shifted"),
+    ]
+    for shift, refused in ((3 * 2.0**-12, True), (0.5, False)):
+        model = in_float(*nodes, **constants, k=np.array(shift, np.float32))
+        assert certify(model).targets["openvino"] is not refused
+        assert certify(model).targets["avx2"]
+        assert not refused or "int8's lowest value, beyond 24 bits" in why(model, "openvino", "shifted")
+
+
+def test_a_strided_1x1_conv_of_integer_weights_on_openvino() -> None:
+    points = quantized_layer(np.full((4, 2, 1, 1), 7, np.int8), strides=[2, 2])
+    assert "mixes up its axes" in why(points, "openvino", "conv")
+    assert certify(points).targets["avx2"]
+    for other in (
+        quantized_layer(np.full((4, 2, 1, 1), 7, np.int8)),
+        quantized_layer(np.full((4, 2, 3, 3), 7, np.int8), strides=[2, 2]),
+    ):
+        assert certify(other).targets["openvino"]
+
+
 class Reader:
     """Two random symbol tensors: all that quantize_static wants to see."""
 

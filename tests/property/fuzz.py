@@ -1,4 +1,4 @@
-"""Certified graphs give one result: python tests/property/fuzz.py --graphs 10000 [--first SEED]
+"""Certified graphs give one result: python tests/property/fuzz.py --graphs 10000 [--first 20000]
 
 Restartable: every graph is made from its number, and a line of progress says which one comes next.
 """
@@ -16,7 +16,7 @@ import onnx
 import onnxruntime
 import openvino
 from numpy.typing import NDArray
-from property.random_graphs import RandomGraph
+from property.random_graphs import NEWER, RandomGraph
 
 from nvc_check.exporter.certificate import Certificate, certify
 from nvc_check.models.errors import RunFailedError
@@ -85,7 +85,7 @@ def check(seed: int, core: openvino.Core) -> Checked:
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--graphs", type=int, default=1000)
-    arguments.add_argument("--first", type=int, default=0)
+    arguments.add_argument("--first", type=int, default=NEWER)
     options = arguments.parse_args()
     core, counts, start = openvino.Core(), Counter[str](), time.monotonic()
     end = options.first + options.graphs

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 18
 SIDE = 6
+NEWER = 20_000  # graphs from this number on also have Clip of uint8 and CumSum; those before it stay what they were
 KINDS = {"int32": TensorProto.INT32, "uint8": TensorProto.UINT8, "int8": TensorProto.INT8}
 
 
@@ -27,6 +28,7 @@ class RandomGraph:
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
+        self.newer = seed >= NEWER
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self.count = 0
@@ -163,7 +165,12 @@ class RandomGraph:
 
     def _pair(self, name: str, scale: float, zero: np.generic) -> str:
         inputs = [self._constant(scale), self._constant(zero, zero.dtype)]
-        return self._op("DequantizeLinear", [self._op("QuantizeLinear", [name, *inputs]), *inputs])
+        stored = self._op("QuantizeLinear", [name, *inputs])
+        if self.newer and zero.dtype == np.uint8 and self.rng.random() < 0.4:
+            high = int(self.rng.choice([127, 127, 254, 200, 1]))
+            low = int(self.rng.choice([0, 0, int(zero), 3])) if high > 128 else 0
+            stored = self._op("Clip", [stored, self._constant(low, np.uint8), self._constant(high, np.uint8)])
+        return self._op("DequantizeLinear", [stored, *inputs])
 
     def _zero(self) -> np.generic:
         if self.rng.random() < 0.7:
@@ -269,6 +276,8 @@ class RandomGraph:
 
     def _sum(self, x: Tensor) -> Tensor:
         operator, axis = str(self.rng.choice(["ReduceSum", "ReduceMax"])), int(self.rng.choice([1, 2, 3]))
+        if self.newer and self.rng.random() < 0.4:
+            return Tensor(self._op("CumSum", [x.name, self._constant(axis, np.int64)]), x.shape)
         shape = tuple(1 if i == axis else size for i, size in enumerate(x.shape))
         if operator == "ReduceMax":
             return Tensor(self._op(operator, [x.name, self._constant([axis], np.int64)], keepdims=1), shape)

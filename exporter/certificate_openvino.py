@@ -1,0 +1,152 @@
+"""Rewrites of OpenVINO 2026.4 that change what neighbouring nodes compute, against A5; found by tests/property/fuzz.py.
+
+Most belong to its low-precision passes, which run where anything in a graph is quantized.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import numpy as np
+import onnx
+
+from nvc_check.exporter.abstract import Abstract
+from nvc_check.exporter.certificate_kernels import EXCHANGED, EXCHANGED_STEPS, Topology
+from nvc_check.exporter.certificate_targets import Hazard
+from nvc_check.exporter.certificate_terms import Call
+from nvc_check.models.grid import FLOAT32_EXACT, finest_exponents, is_power_of_two
+
+Values = Mapping[str, Abstract | None]
+OPENVINO: Final = ("any", "openvino")
+AFFINE: Final = frozenset({"Add", "Sub", "Mul", "Div"})
+PASSED: Final = EXCHANGED | AFFINE | {"Clip"}
+
+
+def openvino_hazards(node: onnx.NodeProto, call: Call, topology: Topology, values: Values) -> list[Hazard]:
+    """What OpenVINO would make of `node` and those before it."""
+    if node.op_type == "Clip":
+        return _clipped_off_grid(node, call, topology, values)
+    if node.op_type == "QuantizeLinear":
+        return _largest_rounded(node, topology, values)
+    if node.op_type in AFFINE:
+        return [*_taken_into_dequantize(node, topology, values), *_scaled_and_shifted(node, topology, values)]
+    return _strided_points(node, call) if node.op_type == "Conv" else []
+
+
+def _behind(name: str, topology: Topology, values: Values) -> Iterator[onnx.NodeProto]:
+    """The nodes before a tensor, nearest first, as far as they move elements, shift, scale or clip by constants."""
+    for _ in range(EXCHANGED_STEPS):
+        node = topology.producer.get(name)
+        variable = [] if node is None else [n for n in node.input if n and not _constant(values.get(n))]
+        if node is None or len(variable) != 1 or node.op_type not in PASSED:
+            return
+        yield node
+        name = variable[0]
+
+
+def _clipped_off_grid(node: onnx.NodeProto, call: Call, topology: Topology, values: Values) -> list[Hazard]:
+    """OpenVINO takes a Clip into the FakeQuantize before it, and rounds on a grid of the Clip's limits.
+
+    Also past an Add of a constant, which it takes in too: then the limits are refused wherever they are.
+    """
+    name, shifted = topology.source(node.input[0]), False
+    for _ in range(EXCHANGED_STEPS):
+        step = topology.producer.get(name)
+        variable = [] if step is None else [n for n in step.input if not _constant(values.get(n))]
+        if step is None or step.op_type not in ("Add", "Sub", "Mul", "Div") or len(variable) != 1:
+            break
+        shifted = shifted or step.op_type in ("Add", "Sub")
+        name = topology.source(variable[0])
+    if topology.origin(name) != "DequantizeLinear":
+        return []
+    finest = min((v.exponent.min() for v in call.inputs[1:] if v is not None), default=np.inf)
+    if finest >= call.input(0).exponent.max() and not shifted:
+        return []
+    cure = "limits that are multiples of the scale, or the Clip in front of QuantizeLinear"
+    return [
+        Hazard(OPENVINO, "limits off the grid of the dequantized input: OpenVINO rounds on another grid then", cure)
+    ]
+
+
+def _scaled_and_shifted(node: onnx.NodeProto, topology: Topology, values: Values) -> list[Hazard]:
+    """OpenVINO computes x * m - b as (x - b / m) * m, b / m rounded, if anything in the graph is quantized."""
+    quantized = any(item.op_type == "QuantizeLinear" for item in topology.producer.values())
+    if not quantized or node.op_type not in ("Add", "Sub"):
+        return []
+    for step in _behind(node.output[0], topology, values):
+        factors = [values.get(n) for n in step.input if _constant(values.get(n))]
+        if step.op_type in ("Mul", "Div") and not all(_powers_of_two(value) for value in factors):
+            cure = "a factor that is a power of two, the shift in front of the factor, or a Floor between them"
+            reason = f"a shift behind {step.op_type} {step.name}: OpenVINO shifts first, by a quotient"
+            return [Hazard(OPENVINO, reason, cure)]
+    return []
+
+
+def _largest_rounded(node: onnx.NodeProto, topology: Topology, values: Values) -> list[Hazard]:
+    """OpenVINO saturates a ReduceMax that it rounds in the same kernel at half of the range, or worse."""
+    for step in _behind(node.input[0], topology, values):
+        if step.op_type in ("ReduceMax", "ReduceMin"):
+            cure = f"QuantizeLinear in front of {step.op_type}: rounding keeps the order"
+            return [Hazard(OPENVINO, f"{step.op_type} {step.name} before rounding: OpenVINO computes it wrong", cure)]
+    return []
+
+
+def _taken_into_dequantize(node: onnx.NodeProto, topology: Topology, values: Values) -> list[Hazard]:
+    """OpenVINO takes shifts and factors into the FakeQuantize before them.
+
+    It computes lowest + n * step then, so the lowest and highest value that the type has must fit 24 bits, whichever
+    of them occur.
+    """
+    steps = list(_behind(node.output[0], topology, values))
+    if not steps:
+        return []
+    (variable,) = (n for n in steps[-1].input if n and not _constant(values.get(n)))
+    source = topology.producer.get(variable)
+    if source is None or source.op_type != "DequantizeLinear":
+        return []
+    stored, scale = values.get(source.input[0]), values.get(source.input[1])
+    zero = values.get(source.input[2]) if len(source.input) > 2 else None
+    if stored is None or scale is None or scale.constant is None or stored.dtype not in ("int8", "uint8"):
+        return []
+    limits = np.iinfo(np.dtype(stored.dtype))
+    shift = np.zeros(1) if zero is None or zero.constant is None else np.asarray(zero.constant, np.float64)
+    step_size = np.asarray(scale.constant, np.float64)
+    ends = np.stack([np.ravel((limit - shift) * step_size) for limit in (limits.min, limits.max)])
+    grid = float(np.log2(step_size).min())
+    for step in steps[::-1]:
+        constants = [np.asarray(v.constant, np.float64) for n in step.input if (v := values.get(n)) and _constant(v)]
+        if step.op_type not in AFFINE or not constants:
+            continue
+        by = constants[0]
+        exponent = float(finest_exponents(by.reshape(1, -1)).min())
+        if step.op_type in ("Add", "Sub"):
+            ends, grid = ends + np.array([[-1], [1]]) * np.abs(by).max(), min(grid, exponent)
+        elif step.op_type == "Mul":
+            ends, grid = ends * np.abs(by).max(), grid + exponent
+        else:
+            ends, grid = ends / np.abs(by).min(), grid - float(np.log2(np.abs(by)).max())
+        if np.abs(ends).max() / 2.0**grid >= FLOAT32_EXACT:
+            reason = f"{step.op_type} of what {source.name} gives: OpenVINO starts from {stored.dtype}'s lowest value"
+            return [Hazard(OPENVINO, f"{reason}, beyond 24 bits", "uint8 with zero point 0, or a coarser constant")]
+    return []
+
+
+def _strided_points(node: onnx.NodeProto, call: Call) -> list[Hazard]:
+    """OpenVINO gives the result of such a Conv another order of axes where a Transpose follows."""
+    weight = call.input(1)
+    strided = max(call.get("strides", [1])) > 1
+    if weight.stored is None or weight.constant is None or not strided:
+        return []
+    if np.prod(weight.constant.shape[2:]) > 1:
+        return []
+    cure = "a Slice with steps in front of a 1x1 Conv of stride 1"
+    return [Hazard(OPENVINO, "a 1x1 Conv of integer weights with strides: OpenVINO mixes up its axes", cure)]
+
+
+def _constant(value: Abstract | None) -> bool:
+    return value is not None and value.constant is not None
+
+
+def _powers_of_two(value: Abstract | None) -> bool:
+    return value is not None and value.constant is not None and is_power_of_two(np.abs(np.asarray(value.constant)))
