@@ -48,7 +48,7 @@ def _behind(name: str, topology: Topology, values: Values) -> Iterator[onnx.Node
 def _clipped_off_grid(node: onnx.NodeProto, call: Call, topology: Topology, values: Values) -> list[Hazard]:
     """OpenVINO takes a Clip into the FakeQuantize before it, and rounds on a grid of the Clip's limits.
 
-    Also past an Add of a constant, which it takes in too: then the limits are refused wherever they are.
+    Also past a Concat, and past an Add of a constant, which it takes in: then the limits are refused wherever they are.
     """
     name, shifted = topology.source(node.input[0]), False
     for _ in range(EXCHANGED_STEPS):
@@ -58,7 +58,9 @@ def _clipped_off_grid(node: onnx.NodeProto, call: Call, topology: Topology, valu
             break
         shifted = shifted or step.op_type in ("Add", "Sub")
         name = topology.source(variable[0])
-    if topology.origin(name) != "DequantizeLinear":
+    joined = topology.producer.get(name)
+    parts = joined.input if joined is not None and joined.op_type == "Concat" else [name]
+    if all(topology.origin(part) != "DequantizeLinear" for part in parts):
         return []
     finest = min((v.exponent.min() for v in call.inputs[1:] if v is not None), default=np.inf)
     if finest >= call.input(0).exponent.max() and not shifted:
