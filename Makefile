@@ -6,6 +6,7 @@ VIDEO := $(OUT)/ssf-small
 IMAGE := $(OUT)/mbt2018-mean-relu-small
 GRAPHS ?= 10000
 VALUES ?= 1000000000
+SIZE = 768x512
 LEGS ?= all,cpu:opt=off,cpu:flavour=carrier
 # Every leg that a machine without a GPU can have; those with an environment of their own are installed.
 OWN := webgpu wasm OpenVINOExecutionProvider cpu@neoverse-n1
@@ -46,6 +47,7 @@ lint-workflows:
 
 test: check system
 	$(BIN)/pytest
+	$(MAKE) full VALUES=10000000 SIZE=384x256
 
 # Each leg records a trace of its own, and fails alone; the traces are merged, and the table stays beside them.
 matrix: install system
@@ -85,7 +87,8 @@ fuzz: install
 full: install
 	$(BIN)/nvc-check export mbt2018-mean-relu-small --scope decoder --out $(OUT)/full/image
 	$(BIN)/nvc-check export ssf-small --scope decoder --out $(OUT)/full/video
-	$(BIN)/python -W ignore tests/bench/full.py $(OUT)/full/image $(OUT)/full/video --values $(VALUES) --legs cpu,cpu:opt=off,cpu:flavour=carrier,openvino
+	$(BIN)/python -W ignore tests/bench/full.py $(OUT)/full/image $(OUT)/full/video --values $(VALUES) \
+	    --size $(SIZE) --legs cpu,cpu:opt=off,cpu:flavour=carrier,openvino
 
 clean:
 	rm -rf .venv build results .legs

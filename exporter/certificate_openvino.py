@@ -21,6 +21,7 @@ Values = Mapping[str, Abstract | None]
 OPENVINO: Final = ("any", "openvino")
 AFFINE: Final = frozenset({"Add", "Sub", "Mul", "Div"})
 PASSED: Final = EXCHANGED | AFFINE | {"Clip"}
+ELEMENTWISE: Final = {"Abs", "Ceil", "Floor", "LeakyRelu", "Max", "Min", "Neg", "Round", "Where"}
 
 
 def openvino_hazards(node: onnx.NodeProto, call: Call, topology: Topology, values: Values) -> list[Hazard]:
@@ -86,11 +87,20 @@ def _scaled_and_shifted(node: onnx.NodeProto, topology: Topology, values: Values
 
 
 def _largest_rounded(node: onnx.NodeProto, topology: Topology, values: Values) -> list[Hazard]:
-    """OpenVINO saturates a ReduceMax that it rounds in the same kernel at half of the range, or worse."""
-    for step in _behind(node.input[0], topology, values):
-        if step.op_type in ("ReduceMax", "ReduceMin"):
-            cure = f"QuantizeLinear in front of {step.op_type}: rounding keeps the order"
-            return [Hazard(OPENVINO, f"{step.op_type} {step.name} before rounding: OpenVINO computes it wrong", cure)]
+    """OpenVINO saturates a ReduceMax that it rounds in the same kernel at half of the range, or worse.
+
+    Whatever works element by element between them is taken into that kernel too.
+    """
+    names = [node.input[0]]
+    for _ in range(EXCHANGED_STEPS):
+        steps = [step for name in names if (step := topology.producer.get(name)) is not None]
+        for step in steps:
+            if step.op_type in ("ReduceMax", "ReduceMin"):
+                cure = f"QuantizeLinear in front of {step.op_type}: rounding keeps the order"
+                reason = f"{step.op_type} {step.name} before rounding: OpenVINO computes it wrong"
+                return [Hazard(OPENVINO, reason, cure)]
+        passed = [step for step in steps if step.op_type in PASSED | ELEMENTWISE]
+        names = list(dict.fromkeys(n for step in passed for n in step.input if n and not _constant(values.get(n))))
     return []
 
 

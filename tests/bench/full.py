@@ -111,6 +111,8 @@ def within_bounds(package: Package, oracle: KeptOracle) -> bool:
     for file, graph in oracle.graphs.items():
         proven = {node["name"]: node["bound"] for node in certificate[file]["nodes"]}
         shares = {name: largest / proven[name] for name, largest in graph.largest.items() if proven[name]}
+        if not shares:
+            continue  # the values were reached before it ran
         worst = max(shares, key=lambda name: shares[name])
         kept = kept and shares[worst] <= 1
         print(f"  {file}: {worst} reached {graph.largest[worst]:,.0f} of {proven[worst]:,.0f} proven")
