@@ -75,8 +75,9 @@ def unpaired(package: Package, tmp_path_factory: pytest.TempPathFactory) -> tupl
     weights[:, 0:2, 1, 1], weights[:, 2:6, 1, 1] = 127, -64
     signed = np.clip(weights, -128, 127).astype(np.int8)
     zeros = np.zeros(tuple(stored[weight.input[2]].dims), np.int8)
-    for name, array in ((weight.input[0], signed), (weight.input[2], zeros)):
-        stored[name].CopyFrom(numpy_helper.from_array(array, name))
+    stored[weight.input[0]].CopyFrom(numpy_helper.from_array(signed, weight.input[0]))
+    weight.input[2] = "signed_zero"  # others share the one that was there
+    model.graph.initializer.append(numpy_helper.from_array(zeros, "signed_zero"))
     del model.graph.value_info[:]  # it says uint8
     onnx.save(model, root / GRAPH)
     write_manifest(root, package.manifest)
