@@ -31,7 +31,11 @@ def openvino_hazards(node: onnx.NodeProto, call: Call, topology: Topology, value
     if node.op_type == "QuantizeLinear":
         return _largest_rounded(node, topology, values)
     if node.op_type in AFFINE:
-        return [*_taken_into_dequantize(node, topology, values), *_scaled_and_shifted(node, topology, values)]
+        return [
+            *_taken_into_dequantize(node, topology, values),
+            *_scaled_and_shifted(node, topology, values),
+            *_scaled_and_added(node, topology, values),
+        ]
     return _strided_points(node, call) if node.op_type == "Conv" else []
 
 
@@ -86,6 +90,27 @@ def _scaled_and_shifted(node: onnx.NodeProto, topology: Topology, values: Values
     return []
 
 
+def _scaled_and_added(node: onnx.NodeProto, topology: Topology, values: Values) -> list[Hazard]:
+    """OpenVINO adds dequantized x * m and y * n as (x + y * (n / m)) * m, n / m rounded."""
+    if node.op_type not in ("Add", "Sub") or any(_constant(values.get(n)) for n in node.input):
+        return []
+    for name in node.input:
+        steps = list(_behind(name, topology, values))
+        factors = [values.get(n) for s in steps if s.op_type in ("Mul", "Div") for n in s.input]
+        scaled = not all(_powers_of_two(value) for value in factors if _constant(value))
+        if scaled and topology.origin(_start(steps, values)) == "DequantizeLinear":
+            cure = "factors that are powers of two, or a Floor between factor and sum"
+            reason = f"a sum of dequantized values, one times a factor behind {name}: OpenVINO divides the factors"
+            return [Hazard(OPENVINO, reason, cure)]
+    return []
+
+
+def _start(steps: list[onnx.NodeProto], values: Values) -> str:
+    """What the first of the nodes that _behind gave reads."""
+    (variable,) = (n for n in steps[-1].input if n and not _constant(values.get(n)))
+    return variable
+
+
 def _largest_rounded(node: onnx.NodeProto, topology: Topology, values: Values) -> list[Hazard]:
     """OpenVINO saturates a ReduceMax that it rounds in the same kernel at half of the range, or worse.
 
@@ -113,8 +138,7 @@ def _taken_into_dequantize(node: onnx.NodeProto, topology: Topology, values: Val
     steps = list(_behind(node.output[0], topology, values))
     if not steps:
         return []
-    (variable,) = (n for n in steps[-1].input if n and not _constant(values.get(n)))
-    source = topology.producer.get(variable)
+    source = topology.producer.get(_start(steps, values))
     if source is None or source.op_type != "DequantizeLinear":
         return []
     stored, scale = values.get(source.input[0]), values.get(source.input[1])

@@ -12,7 +12,7 @@ import onnx
 
 from nvc_check.exporter.abstract import Abstract
 from nvc_check.exporter.certificate_kernels import EXCHANGED, EXCHANGED_STEPS, Topology
-from nvc_check.exporter.certificate_openvino import Values, openvino_hazards
+from nvc_check.exporter.certificate_openvino import ELEMENTWISE, PASSED, Values, openvino_hazards
 from nvc_check.exporter.certificate_targets import Hazard
 from nvc_check.exporter.certificate_terms import Call
 
@@ -23,7 +23,7 @@ def rewrite_hazards(node: onnx.NodeProto, call: Call, topology: Topology, values
     """What some runtime would make of `node` and its neighbours."""
     hazards = openvino_hazards(node, call, topology, values)
     if node.op_type == "QuantizeLinear":
-        hazards += _double_rounding(node, topology, values)
+        hazards += [*_double_rounding(node, topology, values), *_rounded_for_all(node, topology)]
     if node.op_type in ("Conv", "ConvTranspose", "Gemm"):
         hazards += _float_weights_quantized(node, call, topology)
     return hazards
@@ -41,6 +41,26 @@ def _double_rounding(node: onnx.NodeProto, topology: Topology, values: Values) -
         return []
     cure = "one QuantizeLinear, or a Clip or Floor that matters between the pairs"
     return [Hazard(ONNXRUNTIME, "two roundings in a row on different grids: ONNX Runtime makes one of them", cure)]
+
+
+def _rounded_for_all(node: onnx.NodeProto, topology: Topology) -> list[Hazard]:
+    """ONNX Runtime moves a QuantizeLinear in front of a Transpose, for all that read what another Transpose undoes."""
+    names, seen = [node.input[0]], set[str]()
+    for _ in range(EXCHANGED_STEPS):
+        seen.update(names)
+        steps = [step for name in names if (step := topology.producer.get(name)) is not None]
+        names = [n for step in steps if step.op_type in PASSED | ELEMENTWISE for n in step.input if n not in seen]
+    turned = [name for name in seen if topology.made_by(name, "Transpose")]
+    undone = [
+        reader
+        for name in seen
+        for reader in topology.readers.get(name, [])
+        if reader.op_type == "Transpose" and reader.output[0] not in seen
+    ]
+    if not turned or not undone:
+        return []
+    reason = f"Transpose {undone[0].name} reads what is rounded here: ONNX Runtime rounds it there too"
+    return [Hazard(ONNXRUNTIME, reason, "one Transpose for both, or none")]
 
 
 def _same(x: Abstract | None, y: Abstract | None) -> bool:
