@@ -107,8 +107,7 @@ def _scaled_and_added(node: onnx.NodeProto, topology: Topology, values: Values) 
 
 def _start(steps: list[onnx.NodeProto], values: Values) -> str:
     """What the first of the nodes that _behind gave reads."""
-    (variable,) = (n for n in steps[-1].input if n and not _constant(values.get(n)))
-    return variable
+    return next(str(n) for n in steps[-1].input if n and not _constant(values.get(n)))
 
 
 def _largest_rounded(node: onnx.NodeProto, topology: Topology, values: Values) -> list[Hazard]:
