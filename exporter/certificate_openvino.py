@@ -5,7 +5,7 @@ Most belong to its low-precision passes, which run where anything in a graph is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -36,15 +36,17 @@ def openvino_hazards(node: onnx.NodeProto, call: Call, topology: Topology, value
             *_scaled_and_shifted(node, topology, values),
             *_scaled_and_added(node, topology, values),
         ]
-    return _strided_points(node, call) if node.op_type == "Conv" else []
+    return _points(node, call, topology, values) if node.op_type == "Conv" else []
 
 
-def _behind(name: str, topology: Topology, values: Values) -> Iterator[onnx.NodeProto]:
+def _behind(
+    name: str, topology: Topology, values: Values, passed: Collection[str] = PASSED
+) -> Iterator[onnx.NodeProto]:
     """The nodes before a tensor, nearest first, as far as they move elements, shift, scale or clip by constants."""
     for _ in range(EXCHANGED_STEPS):
         node = topology.producer.get(name)
         variable = [] if node is None else [n for n in node.input if n and not _constant(values.get(n))]
-        if node is None or len(variable) != 1 or node.op_type not in PASSED:
+        if node is None or len(variable) != 1 or node.op_type not in passed:
             return
         yield node
         name = variable[0]
@@ -167,16 +169,19 @@ def _taken_into_dequantize(node: onnx.NodeProto, topology: Topology, values: Val
     return []
 
 
-def _strided_points(node: onnx.NodeProto, call: Call) -> list[Hazard]:
-    """OpenVINO gives the result of such a Conv another order of axes where a Transpose follows."""
+def _points(node: onnx.NodeProto, call: Call, topology: Topology, values: Values) -> list[Hazard]:
+    """OpenVINO mixes up the axes around a 1x1 Conv of integer weights: with strides, or behind a Transpose."""
     weight = call.input(1)
-    strided = max(call.get("strides", [1])) > 1
-    if weight.stored is None or weight.constant is None or not strided:
+    if weight.stored is None or weight.constant is None or np.prod(weight.constant.shape[2:]) > 1:
         return []
-    if np.prod(weight.constant.shape[2:]) > 1:
-        return []
-    cure = "a Slice with steps in front of a 1x1 Conv of stride 1"
-    return [Hazard(OPENVINO, "a 1x1 Conv of integer weights with strides: OpenVINO mixes up its axes", cure)]
+    if max(call.get("strides", [1])) > 1:
+        cure = "a Slice with steps in front of a 1x1 Conv of stride 1"
+        return [Hazard(OPENVINO, "a 1x1 Conv of integer weights with strides: OpenVINO mixes up its axes", cure)]
+    for step in _behind(node.input[0], topology, values, PASSED | {"QuantizeLinear", "DequantizeLinear"}):
+        if step.op_type == "Transpose":
+            reason = f"a 1x1 Conv of integer weights behind {step.name}: OpenVINO mixes up its axes"
+            return [Hazard(OPENVINO, reason, "the Transpose behind the Conv, or weights as float32")]
+    return []
 
 
 def _constant(value: Abstract | None) -> bool:

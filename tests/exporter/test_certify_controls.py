@@ -366,6 +366,12 @@ def test_a_strided_1x1_conv_of_integer_weights_on_openvino() -> None:
     points = quantized_layer(np.full((4, 2, 1, 1), 7, np.int8), strides=[2, 2])
     assert "mixes up its axes" in why(points, "openvino", "conv")
     assert certify(points).targets["avx2"]
+    turned = quantized_layer(np.full((4, 2, 1, 1), 7, np.int8))
+    first = next(node for node in turned.graph.node if node.op_type == "QuantizeLinear")
+    position = list(turned.graph.node).index(first)
+    turned.graph.node.insert(position, helper.make_node("Transpose", ["c"], ["turned"], "turn", perm=[0, 1, 3, 2]))
+    turned.graph.node[position + 1].input[0] = "turned"
+    assert "behind turn: OpenVINO mixes up its axes" in why(turned, "openvino", "conv")
     for other in (
         quantized_layer(np.full((4, 2, 1, 1), 7, np.int8)),
         quantized_layer(np.full((4, 2, 3, 3), 7, np.int8), strides=[2, 2]),
