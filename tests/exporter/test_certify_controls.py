@@ -362,6 +362,15 @@ def test_a_shift_of_dequantized_values_on_openvino() -> None:
         assert not refused or "int8's lowest value, beyond 24 bits" in why(model, "openvino", "shifted")
 
 
+def test_values_that_all_saturate_on_openvino() -> None:
+    for scale, refused in ((0.25, True), (1, False)):
+        shift = helper.make_node("Add", ["c", "k"], ["e"], "shifted")
+        constants = {"s": np.array(scale, np.float32), "z": np.array(0, np.uint8), "k": np.array(200, np.float32)}
+        model = in_float(shift, *pair("e", "y", "s", "z", "p"), **constants)
+        assert certify(model).targets["openvino"] is not refused
+        assert not refused or "saturate to one" in why(model, "openvino", "p_q")
+
+
 def test_a_strided_1x1_conv_of_integer_weights_on_openvino() -> None:
     points = quantized_layer(np.full((4, 2, 1, 1), 7, np.int8), strides=[2, 2])
     assert "mixes up its axes" in why(points, "openvino", "conv")
