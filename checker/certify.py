@@ -63,20 +63,24 @@ class Certified:
         return sound and all(self.serving(graph, target) for graph in self.flavours)
 
     @property
+    def assumptions(self) -> list[str]:
+        """What the graphs ask of a runtime, of ASSUMPTIONS."""
+        return sorted({name for certificate in self.certificates.values() for name in certificate.assumptions})
+
+    @property
     def exit_code(self) -> int:
         if self.differences:
             return BadArtifactError.exit_code
         return 0 if self.exact_for(self.target) else ExportRefusedError.exit_code
 
     def to_json(self) -> str:
-        needed = {name for certificate in self.certificates.values() for name in certificate.assumptions}
         document = {
             "schema": SCHEMA,
             "source": self.source,
             "target": self.target,
             "exact": self.exact_for(self.target),
             "stored": None if self.differences is None else "differs" if self.differences else "agrees",
-            "assumptions": {name: ASSUMPTIONS[name] for name in sorted(needed)},
+            "assumptions": {name: ASSUMPTIONS[name] for name in self.assumptions},
             "graphs": {file: certificate.to_json() for file, certificate in self.certificates.items()},
         }
         return canonical_json(document)

@@ -23,8 +23,7 @@ def print_certified(console: Console, certified: Certified) -> None:
         _print_failures(console, certified, file)
     console.print(_summary(certified))
     console.print(_targets(certified))
-    needed = {name for certificate in certified.certificates.values() for name in certificate.assumptions}
-    for name in sorted(needed):
+    for name in certified.assumptions:
         console.print(f"{name}: {ASSUMPTIONS[name]}", style="dim")
     for condition in sorted({text for found in certified.certificates.values() for text in found.conditions}):
         console.print(f"condition: {condition}", style="dim")

@@ -114,7 +114,7 @@ def _compare_package(
         raise UsageError("--input and --symbols: give one of the two")
     specs = legs if swept else with_references(legs)
     with status("verifying the certificate"):
-        package, _ = verified_package(folder)
+        package, certified = verified_package(folder)
     with tempfile.TemporaryDirectory(prefix="nvc-check-") as scratch:
         file = symbols
         if file is None:
@@ -134,6 +134,7 @@ def _compare_package(
                 observer = MapWriter(out, maps, len(read.frames))
             with progress_bar("decoding", len(read.frames) + len(specs)) as step:
                 report = compare_legs(package, read, specs, strict=strict, observer=observer, progress=step)
+            report = report.model_copy(update={"assumptions": certified.assumptions})
             if observer is not None:
                 observer.finish(report)
             return report

@@ -169,7 +169,12 @@ class SweepRow(_Strict):
 
 
 class Report(_Strict):
-    """`seconds`: wall time of decoding and comparing all frames, engines already started; 0 for traces."""
+    """A comparison.
+
+    Attributes:
+        seconds: wall time of decoding and comparing all frames, engines already started; 0 for traces.
+        assumptions: on a runtime, that the package's certificate needs, A1 to A5; none for traces, without graphs.
+    """
 
     package: PackageRow
     symbols: dict[str, str]
@@ -179,6 +184,7 @@ class Report(_Strict):
     verdict: VerdictRow
     seconds: float
     exit_code: int
+    assumptions: list[str] = []
     sweep: list[SweepRow] | None = None
 
     def to_json(self) -> str:

@@ -32,6 +32,9 @@ def print_report(console: Console, report: Report) -> None:
         console.print(line)
     for path in ("fp32", "int"):
         _print_verdict(console, report, path)
+    if report.assumptions and report.package.exact:
+        asked = " ".join(report.assumptions)
+        console.print(f"certified for runtimes that keep {asked}; nvc-check certify spells them out", style="dim")
 
 
 def package_line(report: Report) -> str:

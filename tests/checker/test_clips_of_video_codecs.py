@@ -41,6 +41,8 @@ def test_one_frame(video_package: Package, tmp_path: Path, command: Callable[...
         "keyframe/indexes",
         "keyframe/means",
     }
+    certificate = json.loads((video_package.root / "certificate.json").read_text(encoding="utf-8"))
+    assert report["assumptions"] == sorted({name for graph in certificate.values() for name in graph["assumptions"]})
 
 
 @pytest.mark.parametrize(("pix_fmt", "codec"), [("yuv420p10le", "ffv1"), ("yuv444p", "ffv1"), ("yuv444p10le", "ffv1")])
