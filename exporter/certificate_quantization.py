@@ -80,8 +80,8 @@ def _quantize(call: Call) -> Outcome:
     if ((shift - limits.min) % 2).any():
         reason = f"zero point {shift.max():.0f}: OpenVINO counts from the lowest value, so ties go to odd integers"
         hazards.append(Hazard(("any", "openvino"), reason, "an even zero point, as 0 or 128"))
-    if ((low == high) & (x.low < x.high)).any():
-        reason = "all values of a channel saturate to one: OpenVINO leaves the saturation out"
+    if ((low == high) & (x.low < x.high)).all():
+        reason = "all values saturate to one: OpenVINO leaves the saturation out"
         hazards.append(Hazard(("any", "openvino"), reason, "a range that the values reach, or a constant"))
     if dtype not in SMALL:
         reason = "a 16-bit QuantizeLinear/DequantizeLinear pair is dropped by OpenVINO: no rounding, no saturation"

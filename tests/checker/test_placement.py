@@ -41,15 +41,21 @@ def counted(placement: dict[str, Any], graph: str) -> Counter[tuple[str, str]]:
 
 
 def test_fused_and_as_written(package: Package, symbols: Path) -> None:
-    """With optimisation the convolutions run in integers, without it as exact carriers; frames are floats here."""
+    """With optimisation the convolutions run in integers, without it as exact carriers; frames are floats here.
+
+    Two transposed layers of four phases each, and the last one, which is read at 16 bits.
+    """
     fused = audited(package, symbols, "cpu", "int")
-    assert counted(fused, "entropy")["integer", "QLinearConv"] == 2
+    assert counted(fused, "entropy")["integer", "QLinearConv"] == 8
     written = audited(package, symbols, "cpu:opt=off", "int")
     convolutions = sum(nodes for (kind, name), nodes in counted(written, "entropy").items() if "Conv" in name)
-    assert counted(written, "entropy")["carrier", "Conv"] == convolutions == 3
+    assert counted(written, "entropy")["carrier", "Conv"] == convolutions == 9
     model = onnx.load(package.graph("int", "entropy"))
     named = [node for row in written["rows"] if row[0] == "entropy" for node in row[5]]
-    assert sorted(named) == sorted(node.name for node in model.graph.node)
+    # ONNX Runtime gives each reader of a DequantizeLinear one of its own
+    assert sorted(n for n in named if not n.partition("/")[2].startswith("duplicated")) == sorted(
+        node.name for node in model.graph.node
+    )
     for placement in (fused, written):
         assert {row[1] for row in placement["rows"]} == {"CPUExecutionProvider"}
         assert {kind for kind, _ in counted(placement, "frame")} == {"float"}
@@ -59,7 +65,7 @@ def test_fused_and_as_written(package: Package, symbols: Path) -> None:
 def test_a_graph_that_is_not_exact_has_no_carriers(inexact_package: Package, inexact_symbols: Path) -> None:
     """The same nodes in float32 are floats where the certificate does not say exact."""
     found = counted(audited(inexact_package, inexact_symbols, "cpu:opt=off", "int"), "entropy")
-    assert {kind for kind, _ in found} <= {"integer", "float"} and found["float", "Conv"] == 3
+    assert {kind for kind, _ in found} <= {"integer", "float"} and found["float", "Conv"] == 9
 
 
 @pytest.mark.parametrize(

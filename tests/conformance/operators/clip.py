@@ -1,4 +1,7 @@
-"""Clip: saturation in float32; its upper bound may come from a picture's size, as a shape or counted."""
+"""Clip: saturation in float32, and in uint8 between QuantizeLinear and DequantizeLinear.
+
+Its upper bound may come from a picture's size, as a shape or counted.
+"""
 
 import numpy as np
 from conformance.case import LARGEST, chain, f32, fixed, i64, node, one
@@ -11,6 +14,16 @@ CASES = [
     one("clip/largest", "Clip", [f32([LARGEST, -LARGEST, LARGEST - 1, 0]), fixed(-LARGEST), fixed(LARGEST)],
         f32([LARGEST, -LARGEST, LARGEST - 1, 0])),
     one("clip/one_value", "Clip", [f32([-3, 0, 3]), fixed(1), fixed(1)], f32([1, 1, 1])),
+    chain(
+        "clip/uint8",
+        [
+            node("QuantizeLinear", "x one none", "q"), node("Clip", "q none high", "kept"),
+            node("DequantizeLinear", "kept one none", "y"),
+        ],
+        {"x": f32([-1, 0, 0.5, 126.5, 127, 127.5, 128, 255, 256]), "one": fixed(1), "none": fixed(0, np.uint8),
+         "high": fixed(127, np.uint8)},
+        f32([0, 0, 0, 126, 127, 127, 127, 127, 127]),
+    ),
     chain(
         "clip/bound_of_size",
         [
