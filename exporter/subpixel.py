@@ -25,12 +25,10 @@ class PhaseConvolution:
     Attributes:
         weight: (phases x C_out, C_in, rows, columns) int64, outputs ordered (row phase, column phase, channel).
         pads: top, left, bottom, right.
-        repeat: how many phases.
     """
 
     weight: NDArray[np.int64]
     pads: tuple[int, int, int, int]
-    repeat: int
 
 
 def phase_convolutions(integer: IntegerLayer) -> list[PhaseConvolution]:
@@ -61,8 +59,7 @@ def _one(integer: IntegerLayer, rows: list[int], columns: list[int], offsets: li
             for down, a in offsets[row].items():
                 for over, b in offsets[column].items():
                     weight[i, j, :, :, down + top, over + left] = integer.weight[:, :, a, b].T
-    repeat = len(rows) * len(columns)
-    return PhaseConvolution(weight.reshape(repeat * channels_out, *shape[3:]), (top, left, bottom, right), repeat)
+    return PhaseConvolution(weight.reshape(-1, *shape[3:]), (top, left, bottom, right))
 
 
 def _span(offsets: list[dict[int, int]]) -> tuple[int, int]:
