@@ -116,8 +116,9 @@ class LegProcess:
             _kill(process)
 
         watchdog = threading.Timer(self.time_limit, expire)
-        watchdog.start()
+        watchdog.daemon = True  # Ctrl-C within start() leaves it running, and Python would wait for it at the end
         try:
+            watchdog.start()
             send(process.stdin, request, arrays)
             message, tensors = receive(process.stdout)
         except (EOFError, OSError) as error:

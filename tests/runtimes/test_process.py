@@ -155,3 +155,25 @@ def test_a_leg_needs_numpy_onnx_and_one_engine(
     np.testing.assert_array_equal(decoded["cpu"]["int"]["means"], decoded["exact"]["int"]["means"])
     np.testing.assert_array_equal(decoded["cpu"]["int"]["indexes"], decoded["exact"]["int"]["indexes"])
     assert decoded["cpu"]["fp32"]["frame"].shape == (1, 3, 128, 256)
+
+
+def test_an_interrupt_while_the_watchdog_starts_ends_the_command(package: Package) -> None:
+    """Its thread runs already then; Python must not wait for its time limit."""
+    script = f"""
+import threading
+from contextlib import closing
+from pathlib import Path
+from nvc_check.runtimes.leg import LegSpec
+from nvc_check.runtimes.process import LegProcess
+
+class Interrupted(threading.Timer):
+    def start(self):
+        super().start()
+        raise KeyboardInterrupt
+
+threading.Timer = Interrupted
+with closing(LegProcess(LegSpec.parse("cpu"), Path({str(package.root)!r}))) as leg:
+    leg.open()
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert ended.stderr.splitlines()[-1] == "KeyboardInterrupt"
