@@ -27,8 +27,6 @@ class Carrier:
         return repeated(graph, graph.op("Concat", coarse, fine, name=f"{name}_limbs", axis=1), read, name)
 
     def hidden(self, graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
-        if layer.layer.stride == 1 and not layer.layer.transposed:
-            x, layer = unfolded(graph, layer, x)
         total = self.accumulator(graph, layer, x)
         if layer.layer.activation.slope == 0:
             return _rounded(graph, layer, total, layer.layer.name)
@@ -38,7 +36,7 @@ class Carrier:
         return leaky_sum(graph, layer, positive, negative)
 
     def accumulator(self, graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
-        return float_convolution(graph, layer, x)
+        return float_convolution(graph, *unfolded(graph, layer, x))
 
 
 def _rounded(graph: GraphWriter, layer: IntegerLayer, x: ir.Value, name: str) -> ir.Value:

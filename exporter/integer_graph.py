@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from nvc_check.exporter import carrier, qdq
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.quantization import PLANE, IntegerChain, IntegerLayer, IntegerOutput
-from nvc_check.exporter.unfold import unfolded
 
 
 class Flavour(Protocol):
@@ -59,9 +58,6 @@ def write_graph(chain: IntegerChain, thresholds: NDArray[np.int32], flavour: str
         source = values[layer.layer.source]
         if layer.output_exponent is not None:
             values[layer.layer.name] = style.hidden(graph, layer, source)
-        elif layer.layer.stride == 1 and not layer.layer.transposed:
-            wide, pointwise = unfolded(graph, layer, source)
-            values[layer.layer.name] = style.accumulator(graph, pointwise, wide)
         else:
             values[layer.layer.name] = style.accumulator(graph, layer, source)
     shape: list[int | str] = [

@@ -1,9 +1,4 @@
-"""The qdq flavour: QuantizeLinear/DequantizeLinear around each convolution (ONNX opset 13 semantics).
-
-Weights are int8 with zero point 0, or the same integers as uint8 with zero point 128 where an output channel's two
-largest weights times the largest input exceed 16 bits: x86 without VNNI multiplies uint8 by int8 in pairs that saturate
-there. uint8 weights take twice the time or more.
-"""
+"""The qdq flavour: QuantizeLinear/DequantizeLinear around each convolution (ONNX opset 13 semantics)."""
 
 from __future__ import annotations
 
@@ -15,14 +10,14 @@ from numpy.typing import NDArray
 
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.limbs import FINE, LOW
+from nvc_check.exporter.matrix_product import is_matrix_product, matrix_product
 from nvc_check.exporter.operators import bounded, float_convolution, geometry, leaky_parts, leaky_sum, repeated
 from nvc_check.exporter.quantization import IntegerLayer
+from nvc_check.exporter.quantized_weights import dequantized_weights
 from nvc_check.exporter.subpixel import PhaseConvolution, interleaved, phase_convolutions
-from nvc_check.models.grid import pair_sums
+from nvc_check.exporter.unfold import unfolded
 
 Int64 = NDArray[np.int64]
-
-PAIR_MAX = 32767
 
 
 class Qdq:
@@ -64,7 +59,11 @@ class Qdq:
 
     def accumulator(self, graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
         """A ConvTranspose has float weights: OpenVINO 2026.4 computes one with quantized weights wrong."""
-        return (float_convolution if layer.layer.transposed else _convolution)(graph, layer, x)
+        if is_matrix_product(layer, x):
+            return matrix_product(graph, layer, x)
+        if not layer.layer.transposed:
+            return _convolution(graph, *unfolded(graph, layer, x))
+        return float_convolution(graph, layer, x)
 
 
 def _convolution(graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
@@ -82,18 +81,9 @@ def _sum(
     graph: GraphWriter, layer: IntegerLayer, x: ir.Value, weight: Int64, name: str, attributes: dict[str, Any]
 ) -> ir.Value:
     """A Conv with quantized weights (C_out or a multiple of it, C_in, rows, columns) and the layer's grids."""
-    pairs_fit = layer.input_max * int(pair_sums(weight, 0).max()) <= PAIR_MAX
-    stored, zero = (weight, np.int8(0)) if pairs_fit else (weight + 128, np.uint8(128))
     repeat = len(weight) // layer.layer.out_channels
     exponent, bias = np.tile(layer.weight_exponent, repeat), np.tile(layer.bias, repeat)
-    weights = graph.op(
-        "DequantizeLinear",
-        graph.constant(stored.astype(zero.dtype), f"{name}_weight_integers"),
-        graph.constant(np.exp2(exponent).astype(np.float32), f"{name}_weight_scale"),
-        graph.constant(np.full(len(weight), zero), f"{name}_weight_zero"),
-        name=f"{name}_weight",
-        axis=0,
-    )
+    weights = dequantized_weights(graph, weight, exponent, layer.input_max, name)
     biases = graph.op(
         "DequantizeLinear",
         graph.constant(bias.astype(np.int32), f"{name}_bias_integers"),

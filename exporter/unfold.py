@@ -17,12 +17,12 @@ from nvc_check.exporter.quantization import IntegerLayer
 TO_THE_END = np.iinfo(np.int64).max
 
 
-def unfolded(graph: GraphWriter, integer: IntegerLayer, x: ir.Value) -> tuple[ir.Value, IntegerLayer]:
-    """(k*k shifted copies of `x` along the channels, the layer as a pointwise one)."""
+def unfolded(graph: GraphWriter, integer: IntegerLayer, x: ir.Value) -> tuple[IntegerLayer, ir.Value]:
+    """(the layer as a pointwise one, k*k shifted copies of `x` along the channels); other layers as they are."""
     layer = integer.layer
     size = layer.weight.shape[2]
-    if size == 1:
-        return x, integer
+    if size == 1 or layer.transposed or layer.stride > 1:
+        return integer, x
     pads = graph.constant(np.array([0, 0, layer.padding, layer.padding] * 2, np.int64), f"{layer.name}_pads")
     padded = graph.op("Pad", x, pads, name=f"{layer.name}_padded", mode="constant")
     axes = graph.constant(np.array([2, 3], np.int64), "rows_columns")
@@ -36,4 +36,4 @@ def unfolded(graph: GraphWriter, integer: IntegerLayer, x: ir.Value) -> tuple[ir
     wide = graph.op("Concat", *taps, name=f"{layer.name}_taps", axis=1)
     weight = integer.weight.transpose(0, 2, 3, 1).reshape(layer.out_channels, -1, 1, 1)
     pointwise = replace(layer, padding=0)
-    return wide, replace(integer, weight=weight, layer=pointwise)
+    return replace(integer, weight=weight, layer=pointwise), wide
