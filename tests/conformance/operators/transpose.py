@@ -1,4 +1,4 @@
-"""Transpose: the permutations that a warp and a blur use."""
+"""Transpose: the permutations that a warp, a blur and a change of layout use."""
 
 import numpy as np
 from conformance.case import LARGEST, f32, one
@@ -11,7 +11,7 @@ CASES = [
             np.array([[[[X[tuple(np.array([a, b, c, d])[np.argsort(perm)])] for d in range(X.shape[perm[3]])]
                         for c in range(X.shape[perm[2]])] for b in range(X.shape[perm[1]])]
                       for a in range(X.shape[perm[0]])], np.float32), perm=perm)
-        for perm in ([0, 2, 1, 3], [0, 2, 3, 1], [1, 0, 2, 3])
+        for perm in ([0, 2, 1, 3], [0, 2, 3, 1], [0, 3, 1, 2], [1, 0, 2, 3])
     ),
     one("transpose/201", "Transpose", [f32([[[1, 2], [3, 4]], [[5, 6], [7, LARGEST]], [[9, -LARGEST], [0.5, 8]]])],
         f32([[[1, 3], [5, 7], [9, 0.5]], [[2, 4], [6, LARGEST], [-LARGEST, 8]]]), perm=[2, 0, 1]),
