@@ -1,4 +1,4 @@
-"""Certified graphs give one result: python tests/property/fuzz.py --graphs 10000 [--first 20000]
+"""Certified graphs give one result: python tests/property/fuzz.py --graphs 10000 [--first 100000]
 
 Restartable: every graph is made from its number, and a line of progress says which one comes next.
 """
@@ -19,7 +19,8 @@ import onnx
 import onnxruntime
 import openvino
 from numpy.typing import NDArray
-from property.random_graphs import NEWER, RandomGraph
+from property.random_graphs import RandomGraph
+from property.random_layers import NEWEST
 
 from nvc_check.exporter.certificate import Certificate, certify
 from nvc_check.models.errors import RunFailedError
@@ -112,7 +113,7 @@ def _check_alone(seed: int) -> Checked:
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--graphs", type=int, default=1000)
-    arguments.add_argument("--first", type=int, default=NEWER)
+    arguments.add_argument("--first", type=int, default=NEWEST)
     options = arguments.parse_args()
     worker, counts, start = Worker(), Counter[str](), time.monotonic()
     end = options.first + options.graphs

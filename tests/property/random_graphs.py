@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+from property.random_layers import RandomLayers, Tensor
 
 OPSET = 18
 SIDE = 6
-NEWER = 20_000  # graphs from this number on also have Clip of uint8 and CumSum; those before it stay what they were
 KINDS = {"int32": TensorProto.INT32, "uint8": TensorProto.UINT8, "int8": TensorProto.INT8}
 
 
-class Tensor(NamedTuple):
-    """Of rank 4, (1, C, H, W), float32."""
-
-    name: str
-    shape: tuple[int, ...]
-
-
-class RandomGraph:
+class RandomGraph(RandomLayers):
     """Draws nodes until there are `size`; `model` is the checked ONNX model, `inputs` one set of hard inputs."""
 
     def __init__(self, seed: int) -> None:
-        self.rng = np.random.default_rng(seed)
-        self.newer = seed >= NEWER
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-        self.count = 0
+        super().__init__(seed)
         kind = str(self.rng.choice(list(KINDS)))
         shape = (1, int(self.rng.choice([1, 2, 4])), SIDE, SIDE)
         self.pool = [self._input(kind, shape)]
@@ -51,17 +39,6 @@ class RandomGraph:
         low = int(self.rng.choice([0, -reach]))
         return Tensor(self._op("Clip", [x, self._constant(low), self._constant(reach)]), shape)
 
-    def _op(self, op_type: str, inputs: list[str], **attributes: Any) -> str:
-        self.count += 1
-        name = f"t{self.count}"
-        self.nodes.append(helper.make_node(op_type, inputs, [name], f"{op_type}_{self.count}", **attributes))
-        return name
-
-    def _constant(self, value: Any, dtype: Any = np.float32) -> str:
-        self.count += 1
-        self.constants.append(numpy_helper.from_array(np.asarray(value, dtype), f"c{self.count}"))
-        return f"c{self.count}"
-
     def _one(self) -> Tensor:
         return self.pool[int(self.rng.integers(max(0, len(self.pool) - 3), len(self.pool)))]
 
@@ -71,15 +48,13 @@ class RandomGraph:
             *(self._convolution, self._quantized, self._quantized, self._integer_layer, self._layout, self._layout),
             *(self._select, self._table, self._matmul, self._sum, self._smooth),
         ]
+        makers += [self._side_by_side] * 2 * self.newest
         maker = makers[int(self.rng.integers(len(makers)))]
         if maker.__name__ == "_smooth" and self.rng.random() < 0.7:
             return
         made = maker(self._one())
         if made is not None:
             self.pool.append(made)
-
-    def _power(self, lowest: int = -8, highest: int = 4) -> float:
-        return float(2.0 ** self.rng.integers(lowest, highest))
 
     def _affine(self, x: Tensor) -> Tensor:
         if self.rng.random() < 0.3:
@@ -115,100 +90,6 @@ class RandomGraph:
         operator = str(self.rng.choice(["Relu", "LeakyRelu", "Abs", "Neg"]))
         slope = {"alpha": float(self.rng.choice([0.125, 0.01, 0.5]))} if operator == "LeakyRelu" else {}
         return Tensor(self._op(operator, [x.name], **slope), x.shape)
-
-    def _weights(self, shape: tuple[int, ...]) -> NDArray[np.int64]:
-        reach = int(self.rng.choice([1, 7, 64, 127, 255]))
-        return self.rng.integers(-reach, reach, shape, endpoint=True)
-
-    def _geometry(self, size: int, transposed: bool) -> dict[str, Any]:
-        made: dict[str, Any] = {"kernel_shape": [size, size], "strides": [int(self.rng.integers(1, 3))] * 2}
-        if self.rng.random() < 0.6:
-            made["pads"] = [size // 2] * 4
-        if not transposed and self.rng.random() < 0.15:
-            made["dilations"] = [2, 2]
-        return made
-
-    def _convolution(self, x: Tensor) -> Tensor | None:
-        transposed, channels = bool(self.rng.random() < 0.3), x.shape[1]
-        size, outputs = int(self.rng.choice([1, 2, 3])), int(self.rng.choice([1, 2, 4]))
-        groups = channels if self.rng.random() < 0.25 and outputs % channels == 0 else 1
-        shape = (channels, outputs // groups) if transposed else (outputs, channels // groups)
-        weight = self._weights((*shape, size, size)) * self._power()
-        scale = np.exp2(self.rng.integers(-3, 3, outputs)) if self.rng.random() < 0.3 and groups == 1 else 1.0
-        weight = weight * (np.reshape(scale, (1, -1, 1, 1) if transposed else (-1, 1, 1, 1)) if groups == 1 else 1)
-        inputs = [x.name, self._constant(weight)]
-        if self.rng.random() < 0.6:
-            bias = self.rng.integers(-(2 ** int(self.rng.choice([8, 20]))), 2**8, outputs) * self._power()
-            inputs.append(self._constant(bias))
-        attributes = self._geometry(size, transposed)
-        reached = (size - 1) * attributes.get("dilations", [1])[0] + 1
-        if min(x.shape[2:]) < reached:
-            return None
-        operator = "ConvTranspose" if transposed else "Conv"
-        name = self._op(operator, inputs, group=groups, **attributes)
-        return self._shaped(name, x, outputs, reached, attributes, transposed)
-
-    def _shaped(
-        self, name: str, x: Tensor, outputs: int, size: int, attributes: dict[str, Any], transposed: bool
-    ) -> Tensor | None:
-        stride, pad = attributes["strides"][0], attributes.get("pads", [0])[0]
-        grow = (
-            (lambda s: stride * (s - 1) + size - 2 * pad)
-            if transposed
-            else (lambda s: (s + 2 * pad - size) // stride + 1)
-        )
-        shape = (1, outputs, grow(x.shape[2]), grow(x.shape[3]))
-        return Tensor(name, shape) if min(shape) > 0 and max(shape) <= 64 else None
-
-    def _scale(self) -> float:
-        return 0.3 if self.rng.random() < 0.1 else self._power(-6, 8)
-
-    def _pair(self, name: str, scale: float, zero: np.generic) -> str:
-        inputs = [self._constant(scale), self._constant(zero, zero.dtype)]
-        stored = self._op("QuantizeLinear", [name, *inputs])
-        if self.newer and zero.dtype == np.uint8 and self.rng.random() < 0.4:
-            high = int(self.rng.choice([127, 127, 254, 200, 1]))
-            low = int(self.rng.choice([0, 0, int(zero), 3])) if high > 128 else 0
-            stored = self._op("Clip", [stored, self._constant(low, np.uint8), self._constant(high, np.uint8)])
-        return self._op("DequantizeLinear", [stored, *inputs])
-
-    def _zero(self) -> np.generic:
-        if self.rng.random() < 0.7:
-            return np.uint8(self.rng.choice([0, 128, 3]))
-        return np.int8(self.rng.choice([0, 0, -128]))
-
-    def _quantized(self, x: Tensor) -> Tensor:
-        return Tensor(self._pair(x.name, self._scale(), self._zero()), x.shape)
-
-    def _integer_layer(self, x: Tensor) -> Tensor | None:
-        """Q, DQ, Conv or MatMul with quantized weights, [Relu,] Q, DQ: what ONNX Runtime fuses to integer kernels."""
-        e, zero, product = int(self.rng.integers(-4, 3)), self._zero(), bool(self.rng.random() < 0.25)
-        real = self._pair(x.name, 2.0**e, zero)
-        size, outputs = int(self.rng.choice([1, 3])), int(self.rng.choice([1, 2, 4]))
-        shape = (x.shape[3], outputs) if product else (outputs, x.shape[1], size, size)
-        reach = int(self.rng.choice([20, 64, 127]))
-        weight, axis = self.rng.integers(-reach, reach, shape, endpoint=True), 1 if product else 0
-        wide = bool(self.rng.random() < 0.5) and zero.dtype == np.uint8
-        per_channel = np.exp2(self.rng.integers(-9, -3, outputs)).astype(np.float32)
-        stored = self._constant(weight + 128 * wide, np.uint8 if wide else np.int8)
-        zeros = self._constant(np.full(outputs, 128 * wide), np.uint8 if wide else np.int8)
-        inputs = [real, self._op("DequantizeLinear", [stored, self._constant(per_channel), zeros], axis=axis)]
-        if not product and self.rng.random() < 0.6:
-            bias = self._constant(self.rng.integers(-5000, 5000, outputs), np.int32)
-            inputs.append(self._op("DequantizeLinear", [bias, self._constant(per_channel * 2.0**e)], axis=0))
-        if product:
-            made: Tensor | None = Tensor(self._op("MatMul", inputs), (*x.shape[:3], outputs))
-        else:
-            attributes = self._geometry(size, True)
-            if min(x.shape[2:]) < size:
-                return None
-            made = self._shaped(self._op("Conv", inputs, **attributes), x, outputs, size, attributes, False)
-        if made is None or self.rng.random() < 0.2:
-            return made
-        name = self._op("Relu", [made.name]) if self.rng.random() < 0.3 else made.name
-        return Tensor(
-            self._pair(name, self._power(-8, 6), zero if self.rng.random() < 0.8 else self._zero()), made.shape
-        )
 
     def _layout(self, x: Tensor) -> Tensor | None:
         _, c, h, w = x.shape
@@ -268,11 +149,6 @@ class RandomGraph:
         index = self._op("Cast", [whole], to=TensorProto.INT32)
         values = self.rng.integers(-1000, 1000, size) * self._power()
         return Tensor(self._op("Gather", [self._constant(values), index], axis=0), x.shape)
-
-    def _matmul(self, x: Tensor) -> Tensor:
-        outputs = int(self.rng.choice([1, 3, 5]))
-        weight = self._weights((x.shape[3], outputs)) * self._power()
-        return Tensor(self._op("MatMul", [x.name, self._constant(weight)]), (*x.shape[:3], outputs))
 
     def _sum(self, x: Tensor) -> Tensor:
         operator, axis = str(self.rng.choice(["ReduceSum", "ReduceMax"])), int(self.rng.choice([1, 2, 3]))
