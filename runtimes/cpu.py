@@ -18,16 +18,19 @@ LEVELS = {
     "all": "ORT_ENABLE_ALL",
 }
 # x64quantprecision: int8 kernels that do not saturate pairs of products on x86 without VNNI
-# name: default, the session's entry that is set to 1, by which value
+# spinning: a decoder is several sessions in turn, and the threads of the one before would spin beside those of the next
+# name: default, the session's entry, the entry's values where they are not ONNX Runtime's own
 SWITCHES = {
-    "x64quantprecision": ("off", "session.x64quantprecision", "on"),
-    "prepacking": ("on", "session.disable_prepacking", "off"),
+    "x64quantprecision": ("off", "session.x64quantprecision", {"on": "1"}),
+    "prepacking": ("on", "session.disable_prepacking", {"off": "1"}),
+    "spinning": ("off", "session.intra_op.allow_spinning", {"off": "0"}),
 }
 KNOBS: Knobs = {
     "opt": tuple(LEVELS),
     "threads": None,
     "x64quantprecision": ("on", "off"),
     "prepacking": ("on", "off"),
+    "spinning": ("on", "off"),
     "flavour": ("qdq", "carrier"),
 }
 
@@ -63,7 +66,8 @@ def session_options(options: dict[str, str]) -> Any:
     made.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[options.get("opt", "all")])
     if "threads" in options:
         made.intra_op_num_threads = int(options["threads"])
-    for name, (_, entry, sets) in SWITCHES.items():
-        if options.get(name) == sets:
-            made.add_session_config_entry(entry, "1")
+    for name, (default, entry, values) in SWITCHES.items():
+        value = options.get(name, default)
+        if value in values:
+            made.add_session_config_entry(entry, values[value])
     return made

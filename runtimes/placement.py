@@ -15,16 +15,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import onnx
-
 from nvc_check.models.errors import BadArtifactError
 from nvc_check.models.package import Package
 from nvc_check.runtimes.leg import RanNode
 
 WIDE: Final = ("float32", "float64")  # below, an exact graph is none: A3 of its assumptions
 FLOATS: Final = ("bfloat16", "float16", "float32", "float64")  # the narrowest first
-# ONNX data types as RanNode spells them
-SPELLED: Final = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
 
 
 @dataclass
@@ -80,20 +76,3 @@ def exact_graphs(package: Package) -> frozenset[str]:
         raise BadArtifactError(
             f"{package.root}/certificate.json: not a certificate ({error}); export the package again"
         ) from error
-
-
-def as_written(model: onnx.ModelProto, provider: str) -> tuple[RanNode, ...]:
-    """The nodes of `model` as they stand, for evaluators that run them one by one."""
-    inferred = onnx.shape_inference.infer_shapes(model).graph
-    types = {item.name: item.type.tensor_type.elem_type for item in (*inferred.value_info, *inferred.input)}
-    types |= {item.name: item.type.tensor_type.elem_type for item in inferred.output}
-    types |= {item.name: item.data_type for item in model.graph.initializer}
-    return tuple(
-        RanNode(
-            node.name or node.output[0],
-            node.op_type,
-            provider,
-            precision_of(node.op_type, [SPELLED.get(types.get(n, 1), "") for n in (*node.input[:1], *node.output)]),
-        )
-        for node in model.graph.node
-    )

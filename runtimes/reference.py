@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import onnx
@@ -12,9 +12,11 @@ from onnx.reference import ReferenceEvaluator
 from nvc_check.models.errors import RunFailedError
 from nvc_check.models.package import Package
 from nvc_check.runtimes.leg import EngineInfo, Knobs, LegSpec, RanNode, Runnable, Tensors, checked_options
-from nvc_check.runtimes.placement import as_written
+from nvc_check.runtimes.placement import precision_of
 
 KNOBS: Knobs = {"flavour": ("qdq", "carrier")}
+# ONNX data types as RanNode spells them
+SPELLED: Final = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
 # onnx.reference 1.23 has DequantizeLinear from this opset on; what it added does not concern 8-bit integers
 FIRST_OPSET = 19
 
@@ -64,3 +66,20 @@ def _raised(model: onnx.ModelProto) -> onnx.ModelProto:
         if not opset.domain and 13 <= opset.version < FIRST_OPSET:
             opset.version = FIRST_OPSET
     return model
+
+
+def as_written(model: onnx.ModelProto, provider: str) -> tuple[RanNode, ...]:
+    """The nodes of `model` as they stand, for evaluators that run them one by one."""
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    types = {item.name: item.type.tensor_type.elem_type for item in (*inferred.value_info, *inferred.input)}
+    types |= {item.name: item.type.tensor_type.elem_type for item in inferred.output}
+    types |= {item.name: item.data_type for item in model.graph.initializer}
+    return tuple(
+        RanNode(
+            node.name or node.output[0],
+            node.op_type,
+            provider,
+            precision_of(node.op_type, [SPELLED.get(types.get(n, 1), "") for n in (*node.input[:1], *node.output)]),
+        )
+        for node in model.graph.node
+    )

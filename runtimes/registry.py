@@ -40,7 +40,7 @@ ENGINES: Final[dict[str, Registered]] = {
     "cpu": Registered(
         "nvc_check.runtimes.cpu", "onnxruntime", "pip install 'nvc-check[cpu]'; or nvc-check providers --install cpu",
         "ONNX Runtime CPU; opt=off|basic|extended|all, threads=N, x64quantprecision=on|off, prepacking=on|off,"
-        " flavour=qdq|carrier",
+        " spinning=off|on, flavour=qdq|carrier",
         packages=("onnxruntime==1.31.1",),
     ),
     "cuda": Registered(

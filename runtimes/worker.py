@@ -26,7 +26,6 @@ from nvc_check.runtimes.decoding import Decoder
 from nvc_check.runtimes.fingerprint import environment
 from nvc_check.runtimes.leg import Engine, LegSpec, Tensors
 from nvc_check.runtimes.placement import Placement
-from nvc_check.runtimes.probe import probe
 from nvc_check.runtimes.registry import knobs_of, open_engine
 from nvc_check.runtimes.wire import receive, send
 
@@ -86,6 +85,8 @@ def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
                 worker = Worker(Path(message["package"]), message["provider"], message["allow_fallback"])
                 reply = {"info": asdict(worker.info), "paths": list(worker.engine.paths), "knobs": worker.knobs}
             elif message["op"] == "probe":
+                from nvc_check.runtimes.probe import probe  # with onnx, which not every leg needs
+
                 reply = {"info": asdict(probe(LegSpec.parse(message["provider"])))}
             else:
                 assert worker is not None
