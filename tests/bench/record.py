@@ -1,7 +1,8 @@
 """What recording costs beside inference, and comparing two traces: python tests/bench/record.py [--polygraphy PYTHON].
 
 Processor time (user and system, of all processes) of `nvc-check record`, against a bare loop of session.run over the
-same graphs with the same inputs, which also imports, loads and reads. With --polygraphy, a Python that has polygraphy
+same graphs with the same inputs, which also imports, loads and reads: once with ONNX Runtime's own settings, once with
+threads that do not spin, as the leg's do not. With --polygraphy, a Python that has polygraphy
 0.53, onnx and onnxruntime: its comparison of the same graphs, ONNX Runtime against itself, over as many inferences.
 """
 
@@ -36,6 +37,7 @@ BARE = """
 import sys, numpy as np, onnxruntime
 root, inputs, frames = sys.argv[1], np.load(sys.argv[2]), int(sys.argv[3])
 options = onnxruntime.SessionOptions()
+options.add_session_config_entry("session.intra_op.allow_spinning", sys.argv[5])
 graphs = {"fp32": ["fp32/entropy.onnx", "fp32/frame.onnx"], "int": ["int/entropy.qdq.onnx", sys.argv[4]]}
 loaded = {p: [onnxruntime.InferenceSession(f"{root}/{file}", options) for file in files] for p, files in graphs.items()}
 for frame in range(frames):
@@ -96,11 +98,13 @@ def main() -> None:
         package, symbols, bare = prepared(scratch, args.size, args.frames, args.scope)
         frame_graph = package.graph("int", "frame").relative_to(package.root).as_posix()
         loop = [sys.executable, "-c", BARE, str(package.root), str(bare), str(args.frames), frame_graph]
+        spinning, still = [*loop, "1"], [*loop, "0"]
         spelled = ["record", str(package.root), "--symbols", str(symbols), "--provider", "cpu", "--out"]
         recorded = [[*NVC_CHECK, *spelled, str(scratch / f"{name}.trace")] for name in ("a", "b")]
-        loops, records = [], []
+        loops, calm, records = [], [], []
         for _ in range(args.repeats):  # in turns, so that both meet the same machine
-            loops.append(spent(loop))
+            loops.append(spent(spinning))
+            calm.append(spent(still))
             records.append(spent(recorded[0]))
         spent(recorded[1])
         merges = [
@@ -108,7 +112,12 @@ def main() -> None:
             for _ in range(args.repeats)
         ]
         base, base_wall = median(loops)
-        for name, times in (("bare loop", loops), ("record", records), ("compare two traces", merges)):
+        for name, times in (
+            ("bare loop", loops),
+            ("bare, no spinning", calm),
+            ("record", records),
+            ("compare two traces", merges),
+        ):
             processor, wall = median(times)
             print(
                 f"{name:20} {processor:6.2f} s processor ({processor / base:5.2f}), {wall:6.2f} s wall"
