@@ -56,8 +56,10 @@ def export(
     from nvc_check.checker.calibration import calibration_pictures
     from nvc_check.checker.certify import stored_targets
     from nvc_check.exporter.export import export_package
+    from nvc_check.exporter.memory import keep_freed_memory
     from nvc_check.models.codecs import load_codec
 
+    keep_freed_memory()
     with status(f"exporting {codec}") as step:
         loaded = load_codec(codec)
         pictures = calibration_pictures(calibration, loaded.multiple)

@@ -22,7 +22,7 @@ from nvc_check.exporter.integer_graph import write_graph
 from nvc_check.exporter.layers import read_chain
 from nvc_check.exporter.quantization import IntegerChain, quantize_chain
 from nvc_check.exporter.synthesis import Y_MAX
-from nvc_check.exporter.torch_export import export_entropy, export_frames
+from nvc_check.exporter.torch_export import export_entropy, export_frames, part_of_graph
 from nvc_check.models.architectures import Codec
 from nvc_check.models.atomic import whole_folder
 from nvc_check.models.digest import canonical_json
@@ -78,12 +78,14 @@ def export_package(
         progress("frame graphs, FP32")
         frames = export_frames(codec, parts)
         for name, graph in frames.items():
-            ir.save(graph, folder / "fp32" / f"{name}.onnx")
+            ir.save(part_of_graph(graph, ["frame"]), folder / "fp32" / f"{name}.onnx")
         if scope == "decoder":
             for name, module in codec.frame_graphs(native=False).items():
                 progress(f"{name}, integer")
                 if isinstance(module, InterGraph):
-                    made = inter_graphs(name, module, parts, samples.latents, power_of_two=not allow_inexact)
+                    made = inter_graphs(
+                        name, module, frames[name], parts, samples.latents, power_of_two=not allow_inexact
+                    )
                 else:
                     made = picture_graphs(name, frames[name], parts, samples.latents, power_of_two=not allow_inexact)
                 for flavour, integer_graph in made.items():

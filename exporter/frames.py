@@ -14,7 +14,7 @@ from nvc_check.exporter.inter_graph import Prediction, write_inter
 from nvc_check.exporter.layers import Chain, read_chain
 from nvc_check.exporter.parallel import on_all_cores
 from nvc_check.exporter.synthesis import IntegerSynthesis, quantize_synthesis
-from nvc_check.exporter.torch_export import export_from_latents, part_of
+from nvc_check.exporter.torch_export import part_of, part_of_graph
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.package import FLAVOURS, FRAME_PEAK, Part
 from nvc_check.models.video_codec import InterGraph
@@ -48,11 +48,15 @@ def picture_graphs(
 def inter_graphs(
     name: str,
     graph: InterGraph,
+    fp32: ir.Model,
     parts: Mapping[str, Part],
     latents: Mapping[str, list[Float64]],
     power_of_two: bool,
 ) -> dict[str, ir.Model]:
     """flavour -> the integer form of a graph that makes a picture from motion, residual and the reference.
+
+    Args:
+        fp32: `graph` exported, with its decoders' outputs.
 
     Raises:
         ExportRefusedError: a node without exact form, by name; a flow unit that is no power of two.
@@ -62,8 +66,8 @@ def inter_graphs(
         raise ExportRefusedError(f"{name}: flow in units of {unit:g} pixels, expected a power of two; retrain with one")
     prediction = Prediction(graph.levels, graph.sigma, None if unit is None else int(unit))
     chains = {
-        decoder: _prefixed(read_chain(export_from_latents(module, parts, decoder)), decoder)
-        for decoder, module in graph.decoders().items()
+        decoder: _prefixed(read_chain(part_of_graph(fp32, [decoder], inputs)), decoder)
+        for decoder, inputs in graph.decoders.items()
     }
 
     def quantized(decoder: str) -> IntegerSynthesis:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import onnx_ir as ir
@@ -17,6 +17,7 @@ from torch import nn
 from nvc_check.models.architectures import Codec
 from nvc_check.models.hyperprior import Hyperprior
 from nvc_check.models.package import Part, graph_name
+from nvc_check.models.video_codec import InterGraph, InterGraphInParts
 
 OPSET = 18
 LATENT = (8, 12)  # height and width of the example latents; the graphs take any
@@ -48,13 +49,26 @@ def export_entropy(codec: Codec, part: str) -> ir.Model:
 
 
 def export_frames(codec: Codec, parts: dict[str, Part]) -> dict[str, ir.Model]:
-    """The FP32 graphs that make frames, by name."""
+    """The FP32 graphs that make frames, by name; that of predicted frames also has its decoders' outputs."""
     modules = codec.frame_graphs(native=False)
     return {name: export_from_latents(module, parts, name) for name, module in modules.items()}
 
 
+def part_of_graph(model: ir.Model, outputs: Sequence[str], inputs: Sequence[str] | None = None) -> ir.Model:
+    """What makes `outputs` out of `inputs`, by default all that the graph has."""
+    given = [value for value in model.graph.inputs if inputs is None or value.name in inputs]
+    graph = ir.convenience.extract(model.graph, given, outputs)
+    # it takes initializers from a set; in their own order the file has the same bytes every time
+    for name in [name for name in model.graph.initializers if name in graph.initializers]:
+        graph.initializers.add(graph.initializers.pop(name))
+    return ir.Model(graph, ir_version=model.ir_version, producer_name=model.producer_name)
+
+
 def export_from_latents(module: Any, parts: Mapping[str, Part], name: str) -> ir.Model:
     """A module whose `inputs` are symbols and means of parts, and perhaps the reference -> `frame`."""
+    outputs = ["frame"]
+    if isinstance(module, InterGraph):
+        module, outputs = InterGraphInParts(module), [*outputs, *module.decoders]
     inputs = {}
     for entry in module.inputs:
         if entry == "reference":
@@ -65,7 +79,7 @@ def export_from_latents(module: Any, parts: Mapping[str, Part], name: str) -> ir
             continue
         dtype = torch.float32 if entry.endswith("means") else torch.int32
         inputs[entry] = torch.zeros(1, part.y_channels, *LATENT, dtype=dtype)
-    return _export(module, inputs, ["frame"], name)
+    return _export(module, inputs, outputs, name)
 
 
 def part_of(entry: str, parts: Mapping[str, Part]) -> str:

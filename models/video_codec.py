@@ -5,7 +5,7 @@ Agustsson et al., "Scale-space flow for end-to-end optimized video compression" 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -58,6 +58,11 @@ class InterGraph(nn.Module):
     """Symbols and means of motion and residual, and the reference frame -> frame: (1, 3, H, W) float32, unclamped."""
 
     inputs = ("motion.y", "motion.means", "residual.y", "residual.means", "reference")
+    # its convolutional parts and what they read: flow x, flow y and scale; what is added to the prediction
+    decoders: ClassVar = {
+        "motion": ("motion.y", "motion.means"),
+        "residual": ("residual.y", "residual.means", "motion.y", "motion.means"),
+    }
 
     def __init__(self, model: Any, native: bool) -> None:
         super().__init__()
@@ -71,10 +76,6 @@ class InterGraph(nn.Module):
         )  # pixels; None: coordinates normalised to [-1, 1]
         self._native = model.forward_prediction if native else None
 
-    def decoders(self) -> dict[str, nn.Module]:
-        """Name -> the convolutional parts of this graph, from symbols and means: flow and scale, and the residual."""
-        return {"motion": MotionGraph(self.motion_decoder), "residual": ResidualGraph(self.res_decoder)}
-
     def forward(
         self,
         motion_y: torch.Tensor,
@@ -83,12 +84,23 @@ class InterGraph(nn.Module):
         residual_means: torch.Tensor,
         reference: torch.Tensor,
     ) -> torch.Tensor:
+        return self.decoded(motion_y, motion_means, residual_y, residual_means, reference)[0]
+
+    def decoded(
+        self,
+        motion_y: torch.Tensor,
+        motion_means: torch.Tensor,
+        residual_y: torch.Tensor,
+        residual_means: torch.Tensor,
+        reference: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The frame, and what `decoders` give: (1, 3, H, W) float32 each."""
         motion_hat = motion_y.to(torch.float32) + motion_means
         residual_hat = residual_y.to(torch.float32) + residual_means
         motion = self.motion_decoder(motion_hat)
         predicted = self._native(reference, motion) if self._native else self._predict(reference, motion)
-        frame: torch.Tensor = predicted + self.res_decoder(torch.cat((residual_hat, motion_hat), dim=1))
-        return frame
+        residual = self.res_decoder(torch.cat((residual_hat, motion_hat), dim=1))
+        return predicted + residual, motion, residual
 
     def _predict(self, reference: torch.Tensor, motion: torch.Tensor) -> torch.Tensor:
         """The trilinear warp as one 4-D grid sample of all levels, blended by the distance to the scale.
@@ -117,35 +129,24 @@ class InterGraph(nn.Module):
         return torch.stack(parts).sum(dim=0)
 
 
-class MotionGraph(nn.Module):
-    """Symbols and means of the motion -> flow x, flow y, scale: (1, 3, H, W) float32."""
+class InterGraphInParts(nn.Module):
+    """As InterGraph, with the outputs of its decoders behind the frame."""
 
-    inputs = ("motion.y", "motion.means")
+    inputs = InterGraph.inputs
 
-    def __init__(self, decoder: nn.Module) -> None:
+    def __init__(self, graph: InterGraph) -> None:
         super().__init__()
-        self.decoder = decoder
-
-    def forward(self, y: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
-        motion: torch.Tensor = self.decoder(y.to(torch.float32) + means)
-        return motion
-
-
-class ResidualGraph(nn.Module):
-    """Symbols and means of residual and motion -> what is added to the prediction: (1, 3, H, W) float32."""
-
-    inputs = ("residual.y", "residual.means", "motion.y", "motion.means")
-
-    def __init__(self, decoder: nn.Module) -> None:
-        super().__init__()
-        self.decoder = decoder
+        self.inter = graph
 
     def forward(
-        self, y: torch.Tensor, means: torch.Tensor, motion_y: torch.Tensor, motion_means: torch.Tensor
-    ) -> torch.Tensor:
-        latents = (y.to(torch.float32) + means, motion_y.to(torch.float32) + motion_means)
-        residual: torch.Tensor = self.decoder(torch.cat(latents, dim=1))
-        return residual
+        self,
+        motion_y: torch.Tensor,
+        motion_means: torch.Tensor,
+        residual_y: torch.Tensor,
+        residual_means: torch.Tensor,
+        reference: torch.Tensor,
+    ) -> tuple[torch.Tensor, ...]:
+        return self.inter.decoded(motion_y, motion_means, residual_y, residual_means, reference)
 
 
 def _hyperprior(module: Any) -> Hyperprior:

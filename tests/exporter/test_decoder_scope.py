@@ -234,5 +234,6 @@ def test_a_flow_unit_that_is_no_power_of_two_is_refused() -> None:
 
     model = ScaleSpaceFlowSmall(8)
     model.flow_unit = 48.0
+    unread = ir.Model(ir.Graph([], [], nodes=[]), ir_version=10)
     with pytest.raises(ExportRefusedError, match="flow in units of 48 pixels, expected a power of two"):
-        inter_graphs("inter_frame", InterGraph(model, native=False), {}, {}, power_of_two=True)
+        inter_graphs("inter_frame", InterGraph(model, native=False), unread, {}, {}, power_of_two=True)
