@@ -78,6 +78,7 @@ bench: install
 	$(BIN)/nvc-check export ssf-small --scope decoder --out $(OUT)/bench/video
 	$(BIN)/python -W ignore tests/bench/decoder_speed.py $(OUT)/bench/image $(OUT)/bench/video
 	$(BIN)/python -W ignore tests/bench/warp.py --threads 2
+	$(BIN)/python -W ignore tests/bench/spinning.py $(OUT)/bench/image $(OUT)/bench/video
 
 # random graphs: what is certified must be the same bits on every engine; prints the share that was certified
 fuzz: install
