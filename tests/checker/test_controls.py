@@ -76,20 +76,21 @@ def test_ordinary_scales_are_different(inexact_package: Package, tmp_path: Path)
 
 
 def weight_that_matters(model: onnx.ModelProto, z: NDArray[np.int32]) -> tuple[bytes, int]:
-    """A weight tensor's bytes and a position in them: of the last convolution, the input that is largest for `z`.
+    """A weight tensor's bytes and a position in them: of the last product, the input that is largest for `z`.
 
     The output channel is the one of means with the coarsest weights: its lowest bit is worth most.
     """
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
-    last = [node for node in model.graph.node if node.op_type == "Conv"][-1]
+    last = [node for node in model.graph.node if node.op_type == "MatMul"][-1]
     (weight,) = (node for node in model.graph.node if last.input[1] in node.output)
-    values, scales = stored[weight.input[0]], numpy_helper.to_array(stored[weight.input[1]])
+    (on_grid,) = (node for node in model.graph.node if node.name.endswith("_on_grid"))
+    values, steps = stored[weight.input[0]], numpy_helper.to_array(stored[on_grid.input[1]]).ravel()
     del model.graph.node[list(model.graph.node).index(last) :], model.graph.output[:]
     model.graph.output.add(name=last.input[0])
     inputs = ExactGraph(model)({"z": z})[last.input[0]]
-    half = len(scales) // 2  # scales_hat come first, then means
-    channel, column = half + int(scales[half:].argmax()), int(inputs.sum(axis=(0, 2, 3)).argmax())
-    return values.raw_data, int(np.ravel_multi_index((channel, column, 0, 0), tuple(values.dims)))
+    half = len(steps) // 2  # scales_hat come first, then means
+    channel, row = half + int(steps[half:].argmax()), int(inputs.sum(axis=(0, 1, 2)).argmax())
+    return values.raw_data, int(np.ravel_multi_index((row, channel), tuple(values.dims)))
 
 
 @pytest.fixture(scope="module")
