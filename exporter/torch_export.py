@@ -17,7 +17,6 @@ from torch import nn
 from nvc_check.models.architectures import Codec
 from nvc_check.models.hyperprior import Hyperprior
 from nvc_check.models.package import Part, graph_name
-from nvc_check.models.video_codec import InterGraph, InterGraphInParts
 
 OPSET = 18
 LATENT = (8, 12)  # height and width of the example latents; the graphs take any
@@ -65,10 +64,7 @@ def part_of_graph(model: ir.Model, outputs: Sequence[str], inputs: Sequence[str]
 
 
 def export_from_latents(module: Any, parts: Mapping[str, Part], name: str) -> ir.Model:
-    """A module whose `inputs` are symbols and means of parts, and perhaps the reference -> `frame`."""
-    outputs = ["frame"]
-    if isinstance(module, InterGraph):
-        module, outputs = InterGraphInParts(module), [*outputs, *module.decoders]
+    """A module whose `inputs` are symbols and means of parts, and perhaps the reference -> its `outputs`."""
     inputs = {}
     for entry in module.inputs:
         if entry == "reference":
@@ -79,7 +75,7 @@ def export_from_latents(module: Any, parts: Mapping[str, Part], name: str) -> ir
             continue
         dtype = torch.float32 if entry.endswith("means") else torch.int32
         inputs[entry] = torch.zeros(1, part.y_channels, *LATENT, dtype=dtype)
-    return _export(module, inputs, outputs, name)
+    return _export(module, inputs, list(module.outputs), name)
 
 
 def part_of(entry: str, parts: Mapping[str, Part]) -> str:

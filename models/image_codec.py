@@ -55,6 +55,7 @@ class SynthesisGraph(nn.Module):
     """y: (1, M, h, w) int32 symbols[, means: same shape, float32] -> frame: (1, 3, 16h, 16w) float32, unclamped."""
 
     inputs = ("y", "means")
+    outputs = ("frame",)
 
     def __init__(self, g_s: nn.Module) -> None:
         super().__init__()

@@ -29,8 +29,9 @@ class VideoCodec:
         self.hyperpriors = {part: _hyperprior(module) for part, module in parts.items()}
 
     def frame_graphs(self, native: bool) -> dict[str, nn.Module]:
-        """Graph name -> module from symbols and means to a frame; `native` warps as torch does, in five dimensions."""
-        return {"keyframe_frame": SynthesisGraph(self.model.img_decoder), "inter_frame": InterGraph(self.model, native)}
+        """Graph name -> module from symbols and means to a frame; not `native`: as it is exported, in parts."""
+        inter = InterGraph(self.model, native, in_parts=not native)
+        return {"keyframe_frame": SynthesisGraph(self.model.img_decoder), "inter_frame": inter}
 
     @torch.inference_mode()
     def encode(self, frame: torch.Tensor, reference: torch.Tensor | None, code: Code) -> torch.Tensor:
@@ -55,7 +56,12 @@ class VideoCodec:
 
 
 class InterGraph(nn.Module):
-    """Symbols and means of motion and residual, and the reference frame -> frame: (1, 3, H, W) float32, unclamped."""
+    """Symbols and means of motion and residual, and the reference frame -> frame: (1, 3, H, W) float32, unclamped.
+
+    Args:
+        native: warps as torch does, in five dimensions.
+        in_parts: gives what `decoders` give, too: frame, motion, residual.
+    """
 
     inputs = ("motion.y", "motion.means", "residual.y", "residual.means", "reference")
     # its convolutional parts and what they read: flow x, flow y and scale; what is added to the prediction
@@ -64,8 +70,10 @@ class InterGraph(nn.Module):
         "residual": ("residual.y", "residual.means", "motion.y", "motion.means"),
     }
 
-    def __init__(self, model: Any, native: bool) -> None:
+    def __init__(self, model: Any, native: bool, in_parts: bool = False) -> None:
         super().__init__()
+        self.outputs = ("frame", *self.decoders) if in_parts else ("frame",)
+        self._in_parts = in_parts
         self.motion_decoder = model.motion_decoder
         self.res_decoder = model.res_decoder
         self.levels: int = model.num_levels + 1
@@ -83,24 +91,13 @@ class InterGraph(nn.Module):
         residual_y: torch.Tensor,
         residual_means: torch.Tensor,
         reference: torch.Tensor,
-    ) -> torch.Tensor:
-        return self.decoded(motion_y, motion_means, residual_y, residual_means, reference)[0]
-
-    def decoded(
-        self,
-        motion_y: torch.Tensor,
-        motion_means: torch.Tensor,
-        residual_y: torch.Tensor,
-        residual_means: torch.Tensor,
-        reference: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The frame, and what `decoders` give: (1, 3, H, W) float32 each."""
+    ) -> Any:
         motion_hat = motion_y.to(torch.float32) + motion_means
         residual_hat = residual_y.to(torch.float32) + residual_means
         motion = self.motion_decoder(motion_hat)
         predicted = self._native(reference, motion) if self._native else self._predict(reference, motion)
         residual = self.res_decoder(torch.cat((residual_hat, motion_hat), dim=1))
-        return predicted + residual, motion, residual
+        return (predicted + residual, motion, residual) if self._in_parts else predicted + residual
 
     def _predict(self, reference: torch.Tensor, motion: torch.Tensor) -> torch.Tensor:
         """The trilinear warp as one 4-D grid sample of all levels, blended by the distance to the scale.
@@ -127,26 +124,6 @@ class InterGraph(nn.Module):
             (1 - (level - index).abs()).relu() * warped[:, 3 * index : 3 * index + 3] for index in range(self.levels)
         ]
         return torch.stack(parts).sum(dim=0)
-
-
-class InterGraphInParts(nn.Module):
-    """As InterGraph, with the outputs of its decoders behind the frame."""
-
-    inputs = InterGraph.inputs
-
-    def __init__(self, graph: InterGraph) -> None:
-        super().__init__()
-        self.inter = graph
-
-    def forward(
-        self,
-        motion_y: torch.Tensor,
-        motion_means: torch.Tensor,
-        residual_y: torch.Tensor,
-        residual_means: torch.Tensor,
-        reference: torch.Tensor,
-    ) -> tuple[torch.Tensor, ...]:
-        return self.inter.decoded(motion_y, motion_means, residual_y, residual_means, reference)
 
 
 def _hyperprior(module: Any) -> Hyperprior:
