@@ -7,7 +7,7 @@ IMAGE := $(OUT)/mbt2018-mean-relu-small
 GRAPHS ?= 10000
 VALUES ?= 1000000000
 SIZE = 768x512
-LEGS ?= all,cpu:opt=off,cpu:flavour=carrier
+LEGS ?= cpu,openvino,cpu:opt=off,cpu:flavour=carrier
 # Every leg that a machine without a GPU can have; those with an environment of their own are installed.
 OWN := webgpu wasm OpenVINOExecutionProvider cpu@neoverse-n1
 MATRIX ?= exact torch torch:isa=sse41 cpu cpu:opt=off cpu:flavour=carrier openvino reference webgpu wasm \
