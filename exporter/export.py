@@ -22,7 +22,7 @@ from nvc_check.exporter.integer_graph import write_graph
 from nvc_check.exporter.layers import read_chain
 from nvc_check.exporter.quantization import IntegerChain, quantize_chain
 from nvc_check.exporter.synthesis import Y_MAX
-from nvc_check.exporter.torch_export import export_entropy, export_frames, part_of_graph
+from nvc_check.exporter.torch_export import export_codec, part_of_graph
 from nvc_check.models.architectures import Codec
 from nvc_check.models.atomic import whole_folder
 from nvc_check.models.digest import canonical_json
@@ -59,12 +59,14 @@ def export_package(
         (folder / "fp32").mkdir()
         (folder / "int").mkdir()
         parts, arrays, certificates = {}, {}, {}
+        progress("FP32 graphs")
+        fp32 = export_codec(codec)
+        for name, graph in fp32.items():
+            shown = [str(value.name) for value in graph.graph.outputs if value.name not in InterGraph.decoders]
+            ir.save(part_of_graph(graph, shown), folder / "fp32" / f"{name}.onnx")
         for part in codec.hyperpriors:
             name = graph_name(part, "entropy")
-            progress(f"{name}, FP32")
-            entropy = export_entropy(codec, part)
-            ir.save(entropy, folder / "fp32" / f"{name}.onnx")
-            integer = quantize_chain(read_chain(entropy), samples.symbols[part], power_of_two=not allow_inexact)
+            integer = quantize_chain(read_chain(fp32[name]), samples.symbols[part], power_of_two=not allow_inexact)
             tables = freeze_tables(codec, part, integer.output("scales_hat").exponent)
             parts[part] = _part(integer)
             if scope == "decoder":
@@ -75,19 +77,15 @@ def export_package(
                 file = folder / "int" / f"{name}.{flavour}.onnx"
                 ir.save(write_graph(integer, tables.integer_thresholds, flavour), file)
                 certificates[file.relative_to(folder).as_posix()] = certify(onnx.load(file))
-        progress("frame graphs, FP32")
-        frames = export_frames(codec, parts)
-        for name, graph in frames.items():
-            ir.save(part_of_graph(graph, ["frame"]), folder / "fp32" / f"{name}.onnx")
         if scope == "decoder":
             for name, module in codec.frame_graphs(native=False).items():
                 progress(f"{name}, integer")
                 if isinstance(module, InterGraph):
                     made = inter_graphs(
-                        name, module, frames[name], parts, samples.latents, power_of_two=not allow_inexact
+                        name, module, fp32[name], parts, samples.latents, power_of_two=not allow_inexact
                     )
                 else:
-                    made = picture_graphs(name, frames[name], parts, samples.latents, power_of_two=not allow_inexact)
+                    made = picture_graphs(name, fp32[name], parts, samples.latents, power_of_two=not allow_inexact)
                 for flavour, integer_graph in made.items():
                     file = folder / "int" / f"{name}.{flavour}.onnx"
                     ir.save(integer_graph, file)

@@ -14,7 +14,7 @@ from nvc_check.exporter.inter_graph import Prediction, write_inter
 from nvc_check.exporter.layers import Chain, read_chain
 from nvc_check.exporter.parallel import on_all_cores
 from nvc_check.exporter.synthesis import IntegerSynthesis, quantize_synthesis
-from nvc_check.exporter.torch_export import part_of, part_of_graph
+from nvc_check.exporter.torch_export import part_of_graph
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.package import FLAVOURS, FRAME_PEAK, Part
 from nvc_check.models.video_codec import InterGraph
@@ -96,6 +96,12 @@ def _quantized(
     together = [_middle(np.concatenate(each, axis=1)) for each in zip(*(latents[part] for part in read), strict=True)]
     gains = np.full(chain.layers[-1].out_channels, gain) if chain.layers else np.zeros(0)
     return quantize_synthesis(chain, together, gains, picture=picture, power_of_two=power_of_two)
+
+
+def part_of(entry: str, parts: Mapping[str, Part]) -> str:
+    """The part that a frame graph's input belongs to: `motion.y` says it, `y` is of the first part."""
+    part, dot, _ = entry.partition(".")
+    return part if dot else next(iter(parts))
 
 
 def _middle(y_hat: Float64) -> Float64:

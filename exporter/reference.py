@@ -6,6 +6,8 @@ the same grids.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -24,13 +26,23 @@ def run_chain(chain: Chain, z: Float64) -> dict[str, Float64]:
     return {layer.name: values[layer.name].numpy() for layer in chain.layers}
 
 
-def layer_sums(layer: Layer, weight: Float64, bias: Float64, x: Float64) -> Float64:
-    """(1, C_out, H, W): `layer` with these weights and biases, without activation, of x: (1, C_in, h, w)."""
-    sums: Float64 = _convolve(layer, weight, bias, torch.from_numpy(x)).numpy()
-    return sums
+def layer_sums(
+    layer: Layer, weight: NDArray[Any], bias: NDArray[Any], x: Float64, dtype: type[np.floating[Any]] = np.float64
+) -> Float64:
+    """(1, C_out, H, W) float64: `layer` with these weights and biases, without activation, of x: (1, C_in, h, w).
+
+    Computed in `dtype`.
+    """
+    sums = _convolve(
+        layer,
+        weight.astype(dtype, copy=False),
+        bias.astype(dtype, copy=False),
+        torch.from_numpy(x.astype(dtype, copy=False)),
+    )
+    return sums.numpy().astype(np.float64, copy=False)
 
 
-def _convolve(layer: Layer, weights: Float64, biases: Float64, x: torch.Tensor) -> torch.Tensor:
+def _convolve(layer: Layer, weights: NDArray[Any], biases: NDArray[Any], x: torch.Tensor) -> torch.Tensor:
     weight, bias = torch.from_numpy(weights), torch.from_numpy(biases)
     if layer.transposed:
         return functional.conv_transpose2d(x, weight, bias, layer.stride, layer.padding, layer.output_padding)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import onnx_ir as ir
@@ -16,10 +17,26 @@ from torch import nn
 
 from nvc_check.models.architectures import Codec
 from nvc_check.models.hyperprior import Hyperprior
-from nvc_check.models.package import Part, graph_name
+from nvc_check.models.package import graph_name
 
 OPSET = 18
 LATENT = (8, 12)  # height and width of the example latents; the graphs take any
+DOWNSAMPLED = 16  # pixels of the reference frame per latent
+
+
+@dataclass(frozen=True)
+class TorchGraph:
+    """A module to export.
+
+    Attributes:
+        inputs: name -> channels, in the order of `forward`. All are (1, channels, height, width) int32; those whose
+            name ends in `means` float32; `reference` float32 and 16 times as high and wide.
+        outputs: names of what `forward` gives.
+    """
+
+    module: nn.Module
+    inputs: Mapping[str, int]
+    outputs: Sequence[str]
 
 
 class EntropyGraph(nn.Module):
@@ -37,20 +54,84 @@ class EntropyGraph(nn.Module):
         return scales_hat if means is None else (scales_hat, means)
 
 
-def export_entropy(codec: Codec, part: str) -> ir.Model:
-    """The FP32 hyper-decoder of one part."""
-    hyperprior = codec.hyperpriors[part]
-    z = torch.zeros(1, hyperprior.entropy_bottleneck.channels, 2, 3, dtype=torch.int32)
-    with torch.inference_mode():
-        has_means = hyperprior.h_s(z.to(torch.float32))[1] is not None
-    outputs = ["scales_hat", "means"] if has_means else ["scales_hat"]
-    return _export(EntropyGraph(codec.model, hyperprior), {"z": z}, outputs, graph_name(part, "entropy"))
+def export_codec(codec: Codec) -> dict[str, ir.Model]:
+    """All FP32 graphs by name; that of predicted frames also has its decoders' outputs."""
+    graphs: dict[str, TorchGraph] = {}
+    channels: dict[str, int] = {"reference": 3}
+    for part, hyperprior in codec.hyperpriors.items():
+        z_channels = hyperprior.entropy_bottleneck.channels
+        with torch.inference_mode():
+            scales_hat, means = hyperprior.h_s(torch.zeros(1, z_channels, *LATENT))
+        for prefix in ("", f"{part}."):  # an image codec's inputs have none
+            channels[f"{prefix}y"] = scales_hat.shape[1]
+            if means is not None:
+                channels[f"{prefix}means"] = scales_hat.shape[1]
+        outputs = ["scales_hat"] if means is None else ["scales_hat", "means"]
+        entropy = EntropyGraph(codec.model, hyperprior)
+        graphs[graph_name(part, "entropy")] = TorchGraph(entropy, {"z": z_channels}, outputs)
+    for name, module in codec.frame_graphs(native=False).items():
+        inputs = {entry: channels[entry] for entry in module.inputs if entry in channels}
+        graphs[name] = TorchGraph(module, inputs, module.outputs)
+    return export_graphs(graphs)
 
 
-def export_frames(codec: Codec, parts: dict[str, Part]) -> dict[str, ir.Model]:
-    """The FP32 graphs that make frames, by name; that of predicted frames also has its decoders' outputs."""
-    modules = codec.frame_graphs(native=False)
-    return {name: export_from_latents(module, parts, name) for name, module in modules.items()}
+def export_graphs(graphs: Mapping[str, TorchGraph]) -> dict[str, ir.Model]:
+    """All by one call of torch.onnx.export, which takes seconds before it begins; then taken apart."""
+    examples, shapes, inputs, outputs = [], [], [], []
+    for name, graph in graphs.items():
+        height, width = (torch.export.Dim(f"{name}_{side}") for side in ("height", "width"))
+        for entry, channels in graph.inputs.items():
+            scale = DOWNSAMPLED if entry == "reference" else 1
+            dtype = torch.float32 if entry == "reference" or entry.endswith("means") else torch.int32
+            examples.append(torch.zeros(1, channels, *(scale * side for side in LATENT), dtype=dtype))
+            shapes.append({2: scale * height, 3: scale * width})
+            inputs.append(f"{name}/{entry}")
+        outputs += [f"{name}/{output}" for output in graph.outputs]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside torch and onnxscript, nothing a user can act on
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            _Together(graphs).eval(),
+            tuple(examples),
+            dynamo=True,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=(tuple(shapes),),
+            opset_version=OPSET,
+            verbose=False,
+        )
+    assert program is not None
+    _strip_metadata(program.model)
+    return {name: _taken_apart(program.model, name, graph) for name, graph in graphs.items()}
+
+
+class _Together(nn.Module):
+    """Independent modules as one."""
+
+    def __init__(self, graphs: Mapping[str, TorchGraph]) -> None:
+        super().__init__()
+        self._owned = nn.ModuleList(graph.module for graph in graphs.values())
+        self._counts = [len(graph.inputs) for graph in graphs.values()]
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        found: list[torch.Tensor] = []
+        start = 0
+        for module, count in zip(self._owned, self._counts, strict=True):
+            given = module(*inputs[start : start + count])
+            found += given if isinstance(given, tuple) else [given]
+            start += count
+        return tuple(found)
+
+
+def _taken_apart(together: ir.Model, name: str, graph: TorchGraph) -> ir.Model:
+    model = part_of_graph(
+        together, [f"{name}/{output}" for output in graph.outputs], [f"{name}/{entry}" for entry in graph.inputs]
+    )
+    model.graph.name = name
+    for value in (*model.graph.inputs, *model.graph.outputs):
+        assert value.name is not None
+        value.name = value.name.removeprefix(f"{name}/")
+    return model
 
 
 def part_of_graph(model: ir.Model, outputs: Sequence[str], inputs: Sequence[str] | None = None) -> ir.Model:
@@ -61,51 +142,6 @@ def part_of_graph(model: ir.Model, outputs: Sequence[str], inputs: Sequence[str]
     for name in [name for name in model.graph.initializers if name in graph.initializers]:
         graph.initializers.add(graph.initializers.pop(name))
     return ir.Model(graph, ir_version=model.ir_version, producer_name=model.producer_name)
-
-
-def export_from_latents(module: Any, parts: Mapping[str, Part], name: str) -> ir.Model:
-    """A module whose `inputs` are symbols and means of parts, and perhaps the reference -> its `outputs`."""
-    inputs = {}
-    for entry in module.inputs:
-        if entry == "reference":
-            inputs[entry] = torch.zeros(1, 3, *(16 * side for side in LATENT))
-            continue
-        part = parts[part_of(entry, parts)]
-        if entry.endswith("means") and part.means_exponent is None:
-            continue
-        dtype = torch.float32 if entry.endswith("means") else torch.int32
-        inputs[entry] = torch.zeros(1, part.y_channels, *LATENT, dtype=dtype)
-    return _export(module, inputs, list(module.outputs), name)
-
-
-def part_of(entry: str, parts: Mapping[str, Part]) -> str:
-    """The part that a frame graph's input belongs to: `motion.y` says it, `y` is of the first part."""
-    part, dot, _ = entry.partition(".")
-    return part if dot else next(iter(parts))
-
-
-def _export(module: nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], name: str) -> ir.Model:
-    height, width = torch.export.Dim("height"), torch.export.Dim("width")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecations inside torch and onnxscript, nothing a user can act on
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        program = torch.onnx.export(
-            module.eval(),
-            tuple(inputs.values()),
-            dynamo=True,
-            input_names=list(inputs),
-            output_names=outputs,
-            dynamic_shapes=tuple(
-                {2: 16 * height, 3: 16 * width} if name == "reference" else {2: height, 3: width} for name in inputs
-            ),
-            opset_version=OPSET,
-            verbose=False,
-        )
-    assert program is not None
-    model = program.model
-    model.graph.name = name
-    _strip_metadata(model)
-    return model
 
 
 def _strip_metadata(model: ir.Model) -> None:

@@ -5,9 +5,11 @@ Agustsson et al., "Scale-space flow for end-to-end optimized video compression" 
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import torch
+from compressai.models.utils import gaussian_blur, gaussian_kernel2d
 from torch import nn
 from torch.nn import functional
 
@@ -77,7 +79,6 @@ class InterGraph(nn.Module):
         self.motion_decoder = model.motion_decoder
         self.res_decoder = model.res_decoder
         self.levels: int = model.num_levels + 1
-        self._volume = model.gaussian_volume
         self.sigma: float = model.sigma0
         self.flow_unit: float | None = getattr(
             model, "flow_unit", None
@@ -105,7 +106,6 @@ class InterGraph(nn.Module):
         The same in real numbers as the 5-D grid sample with align_corners=False and border padding.
         """
         flow, scale = motion[:, :2], motion[:, 2:]
-        volume = self._volume(reference, self.sigma, self.levels - 1)  # (1, 3, levels, H, W)
         # counted by sums, not from the shape: arithmetic on shapes is what GPU providers leave to the CPU
         ones = torch.ones_like(reference[:, 0])
         columns, rows = ones.cumsum(2), ones.cumsum(1)  # 1 to width, 1 to height
@@ -115,15 +115,29 @@ class InterGraph(nn.Module):
             right, down = right * (2 * self.flow_unit) / width, down * (2 * self.flow_unit) / height
         x = right + (2 * columns - 1) / width - 1
         y = down + (2 * rows - 1) / height - 1
-        stacked = torch.cat([volume[:, :, index] for index in range(self.levels)], dim=1)
-        warped = functional.grid_sample(
-            stacked, torch.stack((x, y), dim=-1), padding_mode="border", align_corners=False
-        )
+        volume = self._volume(reference)
+        warped = functional.grid_sample(volume, torch.stack((x, y), dim=-1), padding_mode="border", align_corners=False)
         level = (((scale + 1) * self.levels - 1) / 2).clamp(0, self.levels - 1)
         parts = [
             (1 - (level - index).abs()).relu() * warped[:, 3 * index : 3 * index + 3] for index in range(self.levels)
         ]
         return torch.stack(parts).sum(dim=0)
+
+    def _volume(self, reference: torch.Tensor) -> torch.Tensor:
+        """CompressAI's `gaussian_volume`, level after level along the channels: (1, 3 levels, H, W).
+
+        Coarser levels are enlarged together, one doubling for all: the same values with 4 interpolations for 10.
+        """
+        size = 2 * math.ceil(3 * self.sigma) + 1
+        kernel = gaussian_kernel2d(size, self.sigma, reference.device, reference.dtype)
+        pyramid = [gaussian_blur(reference, kernel=kernel)]
+        for _ in range(self.levels - 2):
+            pyramid.append(gaussian_blur(functional.avg_pool2d(pyramid[-1], 2), kernel=kernel))
+        enlarged = pyramid.pop()
+        for level in reversed(pyramid):
+            doubled = functional.interpolate(enlarged, scale_factor=2, mode="bilinear", align_corners=False)
+            enlarged = torch.cat((level, doubled), dim=1)
+        return torch.cat((reference, enlarged), dim=1)
 
 
 def _hyperprior(module: Any) -> Hyperprior:

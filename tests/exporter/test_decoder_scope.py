@@ -24,7 +24,7 @@ from nvc_check.exporter.frames import inter_graphs, picture_graphs
 from nvc_check.exporter.layers import Activation, Chain, Latent, Layer, read_chain
 from nvc_check.exporter.limbs import FINE, HIGH, LOW
 from nvc_check.exporter.synthesis import ACTIVATION_MAX, Y_MAX, quantize_synthesis
-from nvc_check.exporter.torch_export import export_from_latents
+from nvc_check.exporter.torch_export import TorchGraph, export_graphs
 from nvc_check.models.codecs import load_codec
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.image_codec import SynthesisGraph
@@ -51,6 +51,11 @@ def small_decoder(*middle: nn.Module) -> nn.Module:
     return SynthesisGraph(nn.Sequential(*layers[:-1]))
 
 
+def exported(decoder: nn.Module, channels: int = CHANNELS) -> ir.Model:
+    graph = TorchGraph(decoder, {"y": channels, "means": channels}, ["frame"])
+    return export_graphs({"frame": graph})["frame"]
+
+
 def small_latents() -> list[NDArray[np.float64]]:
     rng = np.random.default_rng(3)
     spread = np.array([40, 12, 5, 2, 0.3, 0]).reshape(1, -1, 1, 1)  # one channel is never used
@@ -61,7 +66,7 @@ def small_latents() -> list[NDArray[np.float64]]:
 def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """flavour -> file of the small decoder's integer graph."""
     folder = tmp_path_factory.mktemp("small")
-    fp32 = export_from_latents(small_decoder(), SMALL, "frame")
+    fp32 = exported(small_decoder())
     files = {}
     for flavour, model in picture_graphs("frame", fp32, SMALL, {"image": small_latents()}, power_of_two=True).items():
         files[flavour] = folder / f"frame.{flavour}.onnx"
@@ -171,7 +176,7 @@ def bundled() -> dict[str, Any]:
     codec = load_codec("mbt2018-mean-relu-small")
     latents = calibrate(codec, list(calibration_pictures(None))[::2]).latents
     part = {"image": Part(96, 64, -127, 127, -9, -8, -Y_MAX, Y_MAX)}
-    fp32 = export_from_latents(codec.frame_graphs(native=False)["frame"], part, "frame")
+    fp32 = exported(codec.frame_graphs(native=False)["frame"], 96)
     graphs = picture_graphs("frame", fp32, part, latents, power_of_two=True)
     return {"codec": codec, "graphs": graphs}
 
@@ -202,7 +207,7 @@ def _z(codec: Any, y: torch.Tensor) -> NDArray[np.int32]:
 
 
 def test_the_same_calibration_gives_the_same_bytes(small: dict[str, Path]) -> None:
-    fp32 = export_from_latents(small_decoder(), SMALL, "frame")
+    fp32 = exported(small_decoder())
     again = picture_graphs("frame", fp32, SMALL, {"image": small_latents()}, power_of_two=True)
     for flavour, model in again.items():
         ir.save(model, small[flavour].with_suffix(".again"))
@@ -210,7 +215,7 @@ def test_the_same_calibration_gives_the_same_bytes(small: dict[str, Path]) -> No
 
 
 def test_ordinary_scales_are_not_certified() -> None:
-    fp32 = export_from_latents(small_decoder(), SMALL, "frame")
+    fp32 = exported(small_decoder())
     graphs = picture_graphs("frame", fp32, SMALL, {"image": small_latents()}, power_of_two=False)
     assert not certify(ir.to_proto(graphs["qdq"])).exact
 
@@ -224,7 +229,7 @@ def test_ordinary_scales_are_not_certified() -> None:
 )
 def test_an_unknown_operator_is_refused_by_name(middle: nn.Module, says: str) -> None:
     with pytest.raises(ExportRefusedError, match=says):
-        read_chain(export_from_latents(small_decoder(middle), SMALL, "frame"))
+        read_chain(exported(small_decoder(middle)))
 
 
 def test_a_flow_unit_that_is_no_power_of_two_is_refused() -> None:
