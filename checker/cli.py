@@ -34,7 +34,8 @@ def export(
     codec: Annotated[
         str,
         typer.Argument(
-            help="NAME, NAME@QUALITY, NAME@seedN (untrained) or a checkpoint file.", metavar="CODEC|CHECKPOINT"
+            help="NAME, NAME@QUALITY, NAME@seedN (untrained), a checkpoint file, or an FP32 decoder as ONNX.",
+            metavar="CODEC|CHECKPOINT|MODEL.onnx",
         ),
     ],
     out: OutOption,
@@ -42,7 +43,10 @@ def export(
     scope: Annotated[str, typer.Option(help="Exact part: hyperprior, or decoder (frames too).")] = "hyperprior",
     calibration: Annotated[
         Path | None,
-        typer.Option(help="Pictures or clip to calibrate on; default: photographs that scikit-image bundles."),
+        typer.Option(
+            help="Pictures or clip to calibrate on; default: photographs that scikit-image bundles."
+            " Of an ONNX decoder: .npz with its inputs."
+        ),
     ] = None,
     allow_inexact: Annotated[
         bool, typer.Option("--allow-inexact", help="Ordinary scales, marked inexact in the manifest.")
@@ -53,8 +57,10 @@ def export(
         if found not in known:
             raise UsageError(f"--{option} {found}: expected {' or '.join(known)}")
     check_place(out)
+    if codec.endswith(".onnx"):
+        _export_onnx(Path(codec), out, calibration, allow_inexact)
+        return
     from nvc_check.checker.calibration import calibration_pictures
-    from nvc_check.checker.certify import stored_targets
     from nvc_check.exporter.export import export_package
     from nvc_check.exporter.memory import keep_freed_memory
     from nvc_check.models.codecs import load_codec
@@ -64,10 +70,37 @@ def export(
         loaded = load_codec(codec)
         pictures = calibration_pictures(calibration, loaded.multiple)
         package = export_package(loaded, pictures, out, scope=scope, allow_inexact=allow_inexact, progress=step)
-    verdict = "exact" if package.manifest.exact else "INEXACT (ordinary scales)"
-    print(f"{shown_path(out)}: {package.manifest.name}, {precision}, scope {scope}, {verdict}")
+    _print_exported(package, out)
+
+
+def _export_onnx(file: Path, out: Path, calibration: Path | None, allow_inexact: bool) -> None:
+    from nvc_check.checker.examples import read_examples
+    from nvc_check.exporter.user_export import export_user_graph, inputs_of, read_user_graph
+
+    if not file.is_file():
+        raise UsageError(f"{file}: not found, expected an ONNX file")
+    if calibration is None:
+        raise UsageError("--calibration: missing; an ONNX decoder needs a .npz file of its inputs, or a folder of them")
+    if allow_inexact:
+        raise UsageError("--allow-inexact: for codecs; an ONNX decoder is exported exact or refused")
+    with status(f"exporting {file.name}") as step:
+        names = [str(value.name) for value in inputs_of(read_user_graph(file))]
+        examples = (example for _, example in read_examples(calibration, names))
+        package = export_user_graph(file, examples, out, step)
+    _print_exported(package, out)
+    for end, grids in (("takes", package.manifest.inputs), ("gives", package.manifest.outputs)):
+        for name, grid in grids.items():
+            print(f"{end} {name}: int32 (1, {grid.channels}, h, w) in steps of 2^{grid.exponent}")
+
+
+def _print_exported(package: Any, out: Path) -> None:
+    from nvc_check.checker.certify import stored_targets
+
+    manifest = package.manifest
+    verdict = "exact" if manifest.exact else "INEXACT (ordinary scales)"
+    print(f"{shown_path(out)}: {manifest.name}, {manifest.precision}, scope {manifest.scope}, {verdict}")
     print(f"certified for {', '.join(stored_targets(package)) or 'no target'}; nvc-check certify says why")
-    print(f"package {package.manifest.digest}")
+    print(f"package {manifest.digest}")
 
 
 @app.command()

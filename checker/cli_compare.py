@@ -48,7 +48,8 @@ def record(
 def compare(
     what: Annotated[list[Path], typer.Argument(help="A package, or two or more traces.", metavar="PKG|TRACE...")],
     input: Annotated[
-        Path | None, typer.Option("--input", help="Picture, folder, Y4M or video; default: a sample.")
+        Path | None,
+        typer.Option("--input", help="Picture, folder, Y4M or video; default: a sample. Of an ONNX decoder: .npz."),
     ] = None,
     symbols: Annotated[Path | None, typer.Option("--symbols", help="File of `symbols`, in place of --input.")] = None,
     providers: Annotated[
@@ -89,7 +90,7 @@ def compare(
         legs = [replace(spec, allow_fallback=allow_fallback) for spec in specs]
         if sweep is not None and len(legs) > 1:
             raise UsageError(f"--sweep {sweep}: one leg at a time")
-        report = _compare_package(what[0], input, symbols, legs, strict, out, maps, sweep is not None)
+        report = _compare_package(what[0], input, symbols, legs, providers, strict, out, maps, sweep is not None)
     _show(report, json)
     raise typer.Exit(report.exit_code)
 
@@ -99,6 +100,7 @@ def _compare_package(
     input: Path | None,
     symbols: Path | None,
     legs: list[LegSpec],
+    spelled: str,
     strict: bool,
     out: Path | None,
     maps: int,
@@ -112,9 +114,16 @@ def _compare_package(
 
     if input is not None and symbols is not None:
         raise UsageError("--input and --symbols: give one of the two")
-    specs = legs if swept else with_references(legs)
     with status("verifying the certificate"):
         package, certified = verified_package(folder)
+    is_graph = package.manifest.kind == "graph"
+    if is_graph and "torch" not in spelled:  # `all` is those that can run it
+        legs = [leg for leg in legs if leg.engine != "torch"]
+    specs = legs if swept else with_references(legs, package.manifest.kind)
+    if is_graph and out is not None:
+        raise UsageError("--out: residual maps are of pictures; the report of a decoder's outputs is in --json")
+    if is_graph and input is None and symbols is None:
+        raise UsageError("--input: missing; expected a .npz file of the decoder's inputs, or a folder of them")
     with tempfile.TemporaryDirectory(prefix="nvc-check-") as scratch:
         file = symbols
         if file is None:

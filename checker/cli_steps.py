@@ -25,6 +25,11 @@ def render(out: Path, size: str, frames: int, seed: int) -> None:
 
 
 def encode(package: Any, input: Path, out: Path) -> None:
+    if package.manifest.kind == "graph":
+        from nvc_check.checker.examples import write_examples
+
+        write_examples(package, input, out)
+        return
     from nvc_check.checker.clip import open_clip
     from nvc_check.checker.encode import write_symbols
 

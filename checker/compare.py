@@ -70,8 +70,10 @@ class Leg:
         return True
 
 
-def with_references(specs: list[LegSpec]) -> list[LegSpec]:
+def with_references(specs: list[LegSpec], kind: str = "") -> list[LegSpec]:
     """The legs asked for, behind `exact` and, where torch is installed, `torch`: the two references.
+
+    A package of `kind` graph has no torch model; the first leg is the reference of its FP32 path.
 
     Raises:
         UsageError: an engine that does not exist, a leg named twice, or none but references.
@@ -82,7 +84,8 @@ def with_references(specs: list[LegSpec]) -> list[LegSpec]:
         raise UsageError(f"--providers {','.join(names)}: a leg is named twice; give each one once")
     if not [spec for spec in specs if spec.engine not in REFERENCE.values() or spec.options]:
         raise UsageError("--providers: nothing to compare but the references themselves; add a leg such as cpu")
-    added = [n for n in REFERENCE.values() if n not in names and (n != "torch" or find_spec("torch"))]
+    has_torch = kind != "graph" and find_spec("torch") is not None
+    added = [n for n in REFERENCE.values() if n not in names and (n != "torch" or has_torch)]
     return [LegSpec.parse(name) for name in added] + specs
 
 
@@ -232,6 +235,9 @@ def result_row(path: str, leg: str, reference: str, tensor: str, difference: Dif
 
 
 def _rates(symbols: Symbols) -> list[RateRow]:
+    """None where nothing was encoded, as for a user's decoder."""
+    if not all(frame.bits for frame in symbols.frames):
+        return []
     pixels = sum(frame.height * frame.width for frame in symbols.frames)
     return [
         RateRow(

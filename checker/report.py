@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from nvc_check.models.package import Manifest
+from nvc_check.models.package import OUTPUT, Manifest
 
 SCHEMA = "nvc-check/report/1"
 # what decides the verdict of the integer path
@@ -201,8 +201,9 @@ def failure_of(path: str, tensor: str, different: bool) -> str:
 
 
 def decides(row: ResultRow, scope: str) -> bool:
-    """On the integer path the tensors in scope, on the FP32 path all."""
-    return row.path == "fp32" or row.tensor.split("/")[-1] in DECIDING[scope]
+    """On the integer path the tensors in scope, and what a user's decoder gives; on the FP32 path all."""
+    in_scope = row.tensor.split("/")[-1] in DECIDING[scope] or row.tensor.startswith(OUTPUT)
+    return row.path == "fp32" or in_scope
 
 
 def verdict_of(results: list[ResultRow], path: str, scope: str) -> Verdict:

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from nvc_check.exporter.fitting import ACTIVATION_MAX
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.limbs import FINE, HIGH, LOW
 from nvc_check.exporter.operators import float_convolution, leaky_parts, leaky_sum, repeated
@@ -25,6 +26,9 @@ class Carrier:
         left = graph.op("Sub", x, coarse, name=f"{name}_left")
         fine = _half_to_even(graph, left, -FINE, LOW, HIGH, f"{name}_fine")
         return repeated(graph, graph.op("Concat", coarse, fine, name=f"{name}_limbs", axis=1), read, name)
+
+    def activation(self, graph: GraphWriter, x: ir.Value, ready: bool, name: str) -> ir.Value:
+        return x if ready else _half_to_even(graph, x, 0, 0, ACTIVATION_MAX, f"{name}_activation")
 
     def hidden(self, graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
         total = self.accumulator(graph, layer, x)

@@ -91,9 +91,8 @@ def export_package(
                     ir.save(integer_graph, file)
                     certificates[file.relative_to(folder).as_posix()] = certify(onnx.load(file))
         if not allow_inexact:
-            _refuse_inexact(certificates)
-        document = {name: certificate.to_json() for name, certificate in certificates.items()}
-        (folder / "certificate.json").write_text(canonical_json(document), encoding="utf-8")
+            refuse_inexact(certificates)
+        write_certificates(folder, certificates)
         (folder / "codec.safetensors").write_bytes(_weights(codec.model))
         with (folder / "tables.npz").open("wb") as stream:
             np.savez(stream, **arrays)
@@ -126,7 +125,14 @@ def _part(integer: IntegerChain) -> Part:
     )
 
 
-def _refuse_inexact(certificates: dict[str, Certificate]) -> None:
+def write_certificates(folder: Path, certificates: dict[str, Certificate]) -> None:
+    """certificate.json, by the graphs' file names."""
+    document = {name: certificate.to_json() for name, certificate in certificates.items()}
+    (folder / "certificate.json").write_text(canonical_json(document), encoding="utf-8")
+
+
+def refuse_inexact(certificates: dict[str, Certificate]) -> None:
+    """Raises ExportRefusedError for the first node that is not exact."""
     for name, certificate in certificates.items():
         for node in certificate.nodes:
             if not node.exact:

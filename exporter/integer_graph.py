@@ -30,6 +30,10 @@ class Flavour(Protocol):
         """x: (1, C, h, w) float32, dyadic -> the channels `read`, (n,), of the (1, 2C, h, w) of limbs.limbs."""
         ...
 
+    def activation(self, graph: GraphWriter, x: ir.Value, ready: bool, name: str) -> ir.Value:
+        """x: float32, dyadic, at least 0 -> integers within [0, 127], as input of a layer; `ready` where it is that."""
+        ...
+
     def hidden(self, graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
         """The layer with its activation, rounded to its 8-bit grid."""
         ...

@@ -118,12 +118,12 @@ def read_chain(model: ir.Model) -> Chain:
                 " exact form here; expected a chain of convolutions and activations behind symbols and their means"
             )
         if node.op_type in ("Conv", "ConvTranspose"):
-            layers[name] = _layer(node, source)
+            layers[name] = read_layer(node, source)
             place[node.outputs[0].name] = (name, 0, layers[name].out_channels)
         elif node.op_type in ("Relu", "LeakyRelu", "Clip") and source in layers:
             layers[source] = _activated(layers[source], node)
             place[node.outputs[0].name] = (source, start, stop)
-        elif node.op_type == "Split" and source in layers and _attribute(node, "axis", 0) == 1:
+        elif node.op_type == "Split" and source in layers and attribute(node, "axis", 0) == 1:
             size = (stop - start) // len(node.outputs)
             for i, value in enumerate(node.outputs):
                 place[value.name] = (source, start + i * size, start + (i + 1) * size)
@@ -172,10 +172,10 @@ class _Inputs:
         elif node.op_type == "Add" and node.inputs[1] is not None and node.inputs[1].const_value is not None:
             made = known[0]
             width = sum(latent.channels for latent in made)
-            self._offsets[node.outputs[0].name] = np.broadcast_to(_constant(node, 1).reshape(-1), width).astype(
+            self._offsets[node.outputs[0].name] = np.broadcast_to(constant(node, 1).reshape(-1), width).astype(
                 np.float64
             )
-        elif node.op_type == "Concat" and _attribute(node, "axis", 0) == 1 and all(known):
+        elif node.op_type == "Concat" and attribute(node, "axis", 0) == 1 and all(known):
             made = tuple(latent for part in known if part for latent in part)
         if made is not None:
             self._found[node.outputs[0].name] = made
@@ -194,20 +194,38 @@ class _Inputs:
         return True
 
 
-def _layer(node: ir.Node, source: str) -> Layer:
-    weight = _constant(node, 1).astype(np.float64)
+def read_layer(node: ir.Node, source: str) -> Layer:
+    """A Conv or ConvTranspose with constant weights, without activation.
+
+    Raises:
+        ExportRefusedError: a geometry that has no integer form here.
+    """
+    weight = constant(node, 1).astype(np.float64)
     transposed = node.op_type == "ConvTranspose"
-    strides, pads = _attribute(node, "strides", [1, 1]), _attribute(node, "pads", [0, 0, 0, 0])
-    extra = _attribute(node, "output_padding", [0, 0])
+    strides, pads = attribute(node, "strides", [1, 1]), attribute(node, "pads", [0, 0, 0, 0])
+    extra = attribute(node, "output_padding", [0, 0])
     square = len(set(strides)) == len(set(pads)) == len(set(extra)) == 1 and weight.shape[2] == weight.shape[3]
-    plain = _attribute(node, "group", 1) == 1 and set(_attribute(node, "dilations", [1, 1])) == {1}
-    if not (square and plain):
+    if not (square and set(attribute(node, "dilations", [1, 1])) == {1}):
         raise ExportRefusedError(
-            f"node {node.name} ({node.op_type}): expected a square kernel, equal pads and strides, group 1, dilation 1"
+            f"node {node.name} ({node.op_type}): expected a square kernel, equal pads and strides, dilation 1"
         )
+    weight = _dense(weight, attribute(node, "group", 1))
     out_channels = weight.shape[1 if transposed else 0]
-    bias = _constant(node, 2).astype(np.float64) if len(node.inputs) > 2 else np.zeros(out_channels)
+    bias = constant(node, 2).astype(np.float64) if len(node.inputs) > 2 else np.zeros(out_channels)
     return Layer(str(node.name), transposed, weight, bias, strides[0], pads[0], extra[0], Activation(), source)
+
+
+def _dense(weight: Float64, groups: int) -> Float64:
+    """The weights of a grouped convolution with zeros for the inputs that a group does not read."""
+    if groups == 1:
+        return weight
+    rows, columns = weight.shape[:2]
+    # of a Conv (C_out, C_in / groups, k, k), of a ConvTranspose (C_in, C_out / groups, k, k): the first axis is whole
+    dense = np.zeros((rows, columns * groups, *weight.shape[2:]))
+    for group in range(groups):
+        own = slice(group * rows // groups, (group + 1) * rows // groups)
+        dense[own, group * columns : (group + 1) * columns] = weight[own]
+    return dense
 
 
 def _activated(layer: Layer, node: ir.Node) -> Layer:
@@ -216,23 +234,23 @@ def _activated(layer: Layer, node: ir.Node) -> Layer:
     if node.op_type == "Relu":
         activation = Activation(slope=0.0)
     elif node.op_type == "LeakyRelu":
-        activation = Activation(slope=float(_attribute(node, "alpha", 0.01)))
+        activation = Activation(slope=float(attribute(node, "alpha", 0.01)))
     else:
-        low, high = float(_constant(node, 1)), float(_constant(node, 2))
+        low, high = float(constant(node, 1)), float(constant(node, 2))
         if low != 0:
             raise ExportRefusedError(f"node {node.name} (Clip): lower bound {low:g}, expected 0")
         activation = Activation(slope=0.0, upper=high)
     return Layer(**{**layer.__dict__, "activation": activation})
 
 
-def _constant(node: ir.Node, index: int) -> NDArray[Any]:
+def constant(node: ir.Node, index: int) -> NDArray[Any]:
     value = node.inputs[index]
     if value is None or value.const_value is None:
         raise ExportRefusedError(f"node {node.name} ({node.op_type}): input {index} is not a constant")
     return value.const_value.numpy()
 
 
-def _attribute(node: ir.Node, name: str, default: Any) -> Any:
+def attribute(node: ir.Node, name: str, default: Any) -> Any:
     attribute = node.attributes.get(name)
     if attribute is None:
         return default

@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from nvc_check.exporter.fitting import ACTIVATION_MAX
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.limbs import FINE, LOW
 from nvc_check.exporter.matrix_product import is_matrix_product, matrix_product
@@ -35,6 +36,16 @@ class Qdq:
         both = graph.op("Concat", coarse, fine, name=f"{name}_limbs", axis=1)
         return _dequantize(graph, repeated(graph, both, read, name), 0, zero, f"{name}_limbs")
 
+    def activation(self, graph: GraphWriter, x: ir.Value, ready: bool, name: str) -> ir.Value:
+        """Quantized again behind any other operator: a Conv is an integer one right behind a DequantizeLinear only."""
+        producer = x.producer()
+        if ready and producer is not None and producer.op_type == "DequantizeLinear":
+            return x
+        integers = _quantize(graph, x, 0, np.uint8(0), f"{name}_activation")
+        if not ready:
+            integers = _clipped(graph, integers, 0, ACTIVATION_MAX, f"{name}_activation")
+        return _dequantize(graph, integers, 0, np.uint8(0), f"{name}_activation")
+
     def hidden(self, graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
         assert layer.output_exponent is not None
         name, zero, e = layer.layer.name, np.uint8(0), layer.output_exponent
@@ -61,9 +72,7 @@ class Qdq:
         """A ConvTranspose has float weights: OpenVINO 2026.4 computes one with quantized weights wrong."""
         if is_matrix_product(layer, x):
             return matrix_product(graph, layer, x)
-        if not layer.layer.transposed:
-            return _convolution(graph, *unfolded(graph, layer, x))
-        return float_convolution(graph, layer, x)
+        return float_convolution(graph, *unfolded(graph, layer, x))
 
 
 def _convolution(graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
@@ -96,10 +105,12 @@ def _sum(
 
 def _saturated(graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
     """uint8 saturates at 255 by itself."""
-    if layer.high == 255:
-        return x
-    low, high = (graph.constant(np.array(v, np.uint8), f"uint8_{v}") for v in (layer.low, layer.high))
-    return graph.op("Clip", x, low, high, name=f"{layer.layer.name}_saturated")
+    return x if layer.high == 255 else _clipped(graph, x, layer.low, layer.high, layer.layer.name)
+
+
+def _clipped(graph: GraphWriter, x: ir.Value, low: int, high: int, name: str) -> ir.Value:
+    lowest, highest = (graph.constant(np.array(v, np.uint8), f"uint8_{v}") for v in (low, high))
+    return graph.op("Clip", x, lowest, highest, name=f"{name}_saturated")
 
 
 def _quantize(graph: GraphWriter, x: ir.Value, exponent: float, zero: np.uint8, name: str) -> ir.Value:

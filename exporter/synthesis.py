@@ -24,27 +24,21 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from nvc_check.exporter.layers import Activation, Chain, Latent, Layer
+from nvc_check.exporter.fitting import ACTIVATION_MAX, along, fit_layer, integer_sums
+from nvc_check.exporter.layers import Activation, Chain, Latent
 from nvc_check.exporter.limbs import FINE, HIGH, LOW, limbs
 from nvc_check.exporter.parallel import on_all_cores
-from nvc_check.exporter.quantization import FINEST, WEIGHT_MAX, IntegerLayer, accumulator_bound
+from nvc_check.exporter.quantization import IntegerLayer
 from nvc_check.exporter.reference import layer_sums
-from nvc_check.exporter.weight_rounding import Moments, Phase, gather_moments, phases, refitted, rounded
 from nvc_check.models.errors import ExportRefusedError
-from nvc_check.models.grid import FLOAT32_EXACT, exponent_to_hold, to_grid
+from nvc_check.models.grid import exponent_to_hold
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
 PICTURE_MAX = 255
-# 7 bits: two products with int8 weights then stay below 2^15, where x86 without VNNI saturates (VPMADDUBSW). Weights of
-# 8 bits and these activations lose less than weights of 7 bits.
-ACTIVATION_MAX = 127
 Y_MAX = 1023  # symbols y are clipped to [-Y_MAX, Y_MAX]: with 16-bit means at 2^-10 they stay below 2^22 steps
-SNAP = 8  # bits of the wanted sums below a step of the output
 EQUALIZE_LIMIT = 8  # a channel's grid is at most 2^8 finer than the coarsest of its tensor
-SPLIT_SHARE = 0.5  # of the first layer's inputs, that many more at most to split outliers
-SPLIT_BITS = 3
 
 
 @dataclass(frozen=True)
@@ -101,32 +95,23 @@ def quantize_synthesis(
         weight = np.concatenate([layer.weight] * 2, axis=0 if layer.transposed else 1) if first else layer.weight
         scaled = replace(
             layer,
-            weight=weight * _along(layer, steps, output=False) / _along(layer, units, output=True),
+            weight=weight * along(layer, steps, output=False) / along(layer, units, output=True),
             bias=layer.bias / units,
             activation=Activation(0.0) if picture or not last else Activation(),
         )
-        targets = [_snapped(each / units.reshape(1, -1, 1, 1)) for each in wanted]
-        fitted = _fitted(scaled, gather_moments(scaled, integers, targets))
+        targets = [each / units.reshape(1, -1, 1, 1) for each in wanted]
+        reach = -LOW if first else ACTIVATION_MAX
+        made, copies = fit_layer(scaled, integers, targets, reach, split=first, power_of_two=power_of_two)
         if first:
-            copies = _copies(scaled, fitted)
-            made = _split(_integer_layer(scaled, fitted, copies, -LOW, power_of_two), copies)
             read, integers = np.repeat(read, copies), [np.repeat(x, copies, axis=1) for x in integers]
-        else:
-            made = _integer_layer(scaled, fitted, np.ones_like(steps, np.int64), ACTIVATION_MAX, power_of_two)
         if picture or not last:
             made = replace(made, output_exponent=0.0, high=PICTURE_MAX if last else ACTIVATION_MAX)
         layers.append(made)
         if not last:
-            sums = on_all_cores(partial(_sums, made), integers)
+            sums = on_all_cores(partial(integer_sums, made), integers)
             integers = [np.clip(np.rint(each), 0, ACTIVATION_MAX) for each in sums]
             steps = units
     return IntegerSynthesis(chain.latents, grid, read, tuple(layers))
-
-
-def _snapped(sums: Float64) -> Float64:
-    """On a grid of 2^-SNAP: float64's last bits, which depend on instruction sets and threads, decide nothing."""
-    snapped: Float64 = np.rint(sums * 2.0**SNAP) * 2.0**-SNAP
-    return snapped
 
 
 def _require_straight(chain: Chain) -> None:
@@ -155,102 +140,3 @@ def _hidden_grid(activations: list[Float64], power_of_two: bool) -> Float64:
     highest = float(peak.max()) or 1.0
     floor = highest * 2.0**-EQUALIZE_LIMIT
     return exponent_to_hold(np.where(peak > 0, np.maximum(peak, floor), highest), ACTIVATION_MAX, power_of_two)
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """One stride phase of a layer, its moments, and its weights (O, F) of least squares, not yet rounded."""
-
-    phase: Phase
-    moments: Moments
-    weight: Float64
-
-    def by_channel(self) -> Float64:
-        """(O, C) the largest |w| of each input channel."""
-        outputs, taps = len(self.weight), len(self.phase.taps)
-        largest: Float64 = np.abs(self.weight).reshape(outputs, -1, taps).max(axis=2)
-        return largest
-
-
-def _fitted(layer: Layer, moments: list[Moments]) -> list[_Fit]:
-    return [
-        _Fit(phase, found, refitted(_features(layer, phase.taps), found))
-        for phase, found in zip(phases(layer)[1], moments, strict=True)
-    ]
-
-
-def _copies(layer: Layer, fitted: list[_Fit]) -> Int64:
-    """(C_in,) how often to read each input channel, so that as many bits as possible are won for all weights."""
-    largest = np.max([fit.by_channel() for fit in fitted], axis=0)
-    limit = np.maximum(largest.max(axis=1, keepdims=True), 1e-30)
-    for bits in range(SPLIT_BITS, 0, -1):
-        # a hair's breadth less than the limit needs no copy: powers of two come from float64 arithmetic
-        copies: Int64 = np.ceil((largest * 2.0**bits / limit).max(axis=0) - 1e-6).astype(np.int64)
-        copies = np.maximum(copies, 1)
-        if copies.sum() - layer.in_channels <= SPLIT_SHARE * layer.in_channels:
-            return copies
-    return np.ones(layer.in_channels, np.int64)
-
-
-def _integer_layer(layer: Layer, fitted: list[_Fit], copies: Int64, reach: int, power_of_two: bool) -> IntegerLayer:
-    """Weights up to 127 times the copies of their input, and biases, for inputs that are integers up to `reach`.
-
-    Grids as fine as that and the accumulator's bound allow; 2^23, not 2^24, because rounding half to even without
-    a Round operator needs as much again (carrier.py).
-    """
-    largest = np.max([(fit.by_channel() / copies).max(axis=1) for fit in fitted], axis=0)
-    exponent = np.maximum(exponent_to_hold(largest, WEIGHT_MAX, power_of_two), -FINEST)
-    axis = 1 if layer.transposed else 0
-    bound = np.zeros(0)
-    for _ in range(8):
-        weight = np.zeros(layer.weight.shape, np.int64)
-        by_output = np.moveaxis(weight, axis, 0)
-        biases = []
-        for fit in fitted:
-            taps = fit.phase.taps
-            integers = rounded(fit.weight, exponent, WEIGHT_MAX * np.repeat(copies, len(taps)), fit.moments)
-            by_output[:, :, taps[:, 0], taps[:, 1]] = integers.reshape(layer.out_channels, layer.in_channels, -1)
-            # the mean error of the sums, which rounding leaves, is taken back
-            biases.append(fit.moments.sums - (integers * np.exp2(exponent)[:, None]) @ fit.moments.inputs)
-        bias = to_grid(np.mean(biases, axis=0), exponent)
-        bound = accumulator_bound(weight, axis, layer.stride if layer.transposed else 1, reach) + np.abs(bias)
-        over = bound >= FLOAT32_EXACT // 2
-        if not over.any():
-            return IntegerLayer(layer, weight, exponent, bias, 0.0, None, 0, 0, ACTIVATION_MAX)
-        exponent = exponent + over.astype(np.float64)
-    raise ExportRefusedError(
-        f"node {layer.name}: accumulator bound {int(bound.max(initial=0))} stays above 2^23 at 8-bit weights;"
-        " split the input channels or use smaller layers"
-    )
-
-
-def _split(made: IntegerLayer, copies: Int64) -> IntegerLayer:
-    """The layer behind a channel repeated `copies` times, its weights shared out evenly."""
-    axis = 0 if made.layer.transposed else 1
-    shape = [1, 1, 1, 1]
-    shape[axis] = -1
-    # floor(w / n) + floor((w + 1) / n) + ... + floor((w + n - 1) / n) = w
-    number = np.concatenate([np.arange(n) for n in copies]).reshape(shape)
-    weight = (np.repeat(made.weight, copies, axis) + number) // np.repeat(copies, copies).reshape(shape)
-    real = np.repeat(made.layer.weight, copies, axis) / np.repeat(copies, copies).reshape(shape)
-    return replace(made, weight=weight, layer=replace(made.layer, weight=real))
-
-
-def _features(layer: Layer, taps: Int64) -> Float64:
-    """(O, C * T) the weights of some taps."""
-    by_output = np.moveaxis(layer.weight, 1, 0) if layer.transposed else layer.weight
-    return by_output[:, :, taps[:, 0], taps[:, 1]].reshape(layer.out_channels, -1)
-
-
-def _sums(made: IntegerLayer, x: Float64) -> Float64:
-    """Of integers, in float32: exact below the bound of `_integer_layer`, in half the time."""
-    sums = layer_sums(made.layer, made.weight, made.bias, x, np.float32)
-    scaled: Float64 = sums * np.exp2(made.weight_exponent).reshape(1, -1, 1, 1)
-    return scaled
-
-
-def _along(layer: Layer, values: Float64, output: bool) -> Float64:
-    """`values` per output (or input) channel, shaped to multiply the layer's weights."""
-    shape = [1, 1, 1, 1]
-    shape[1 if layer.transposed == output else 0] = -1
-    return values.reshape(shape)

@@ -11,7 +11,7 @@ int/               entropy.qdq.onnx, entropy.carrier.onnx; at scope decoder also
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from nvc_check.models.tables import Tables
 SCHEMA = "nvc-check/package/1"
 FLAVOURS = ("qdq", "carrier")
 SCOPES = ("hyperprior", "decoder")
+USER_GRAPH = "decoder"  # the graph of a package of kind `graph`
+OUTPUT = "output/"  # in front of the name of what it gives
 FRAME_PEAK = 255  # of the int32 frames that integer frame graphs give: a picture in 8-bit steps, clipped
 
 
@@ -50,8 +52,24 @@ class Part:
 
 
 @dataclass(frozen=True)
+class GridTensor:
+    """An int32 input or output of a user's graph: (1, channels, h, w), real value = integer * 2^exponent.
+
+    Inputs are clipped to [low, high], outputs lie within.
+    """
+
+    channels: int
+    exponent: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """What manifest.json says; `multiple` is what height and width are padded to."""
+    """What manifest.json says; `multiple` is what height and width are padded to.
+
+    `kind` is `image`, `video`, or `graph`: a user's ONNX decoder, which has `inputs` and `outputs` in place of parts.
+    """
 
     name: str
     architecture: str
@@ -63,6 +81,8 @@ class Manifest:
     parts: dict[str, Part]
     files: dict[str, str]
     digest: str
+    inputs: dict[str, GridTensor] = field(default_factory=dict)
+    outputs: dict[str, GridTensor] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}
@@ -143,6 +163,8 @@ def _read_manifest(file: Path) -> Manifest:
         )
     try:
         document["parts"] = {name: Part(**part) for name, part in document["parts"].items()}
+        for end in ("inputs", "outputs"):
+            document[end] = {name: GridTensor(**tensor) for name, tensor in document.get(end, {}).items()}
         return Manifest(**document)
     except (TypeError, KeyError, AttributeError) as error:
         raise BadArtifactError(f"{file}: not a manifest of {SCHEMA} ({error}); export the package again") from error

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nvc_check.models.errors import NvcCheckError, RunFailedError
-from nvc_check.models.package import Package, graph_name, tensor_name
+from nvc_check.models.errors import RunFailedError
+from nvc_check.models.package import OUTPUT, USER_GRAPH, Package, graph_name, tensor_name
 from nvc_check.models.tables import indexes_from_scales
-from nvc_check.runtimes.leg import Engine, Runnable, Tensors
-from nvc_check.runtimes.placement import Placement, exact_graphs
+from nvc_check.runtimes.leg import Engine, Tensors
+from nvc_check.runtimes.loaded import LoadedGraphs, finite
 
 FRAME_GRAPHS = {"image": ("frame",), "video": ("keyframe_frame", "inter_frame")}
 
@@ -33,13 +32,7 @@ class Decoder:
         self._integer_frames = path == "int" and manifest.scope == "decoder"
         frames = FRAME_GRAPHS[manifest.kind] if "fp32" in engine.paths or self._integer_frames else ()
         names = [graph_name(part, "entropy") for part in manifest.parts] + list(frames)
-        files = {name: package.graph(path, name, engine.flavour) for name in names}
-        self._files = {name: file.relative_to(package.root).as_posix() for name, file in files.items()}
-        self._exact = exact_graphs(package) if path == "int" else frozenset[str]()
-        self._stated = str(getattr(engine, "stated", ""))
-        started = time.perf_counter()
-        self._graphs = {name: engine.load(file, name) for name, file in files.items()}
-        self._seconds = time.perf_counter() - started
+        self.graphs = LoadedGraphs(engine, package, path, names)
         self._reference: NDArray[Any] | None = None
 
     def decode(self, symbols: Tensors) -> Tensors:
@@ -62,13 +55,13 @@ class Decoder:
             if means is not None and given_means is not None:
                 tensors[tensor_name(part, "means")] = means
                 inputs[f"{prefix}means"] = given_means
-        graph = self._graphs.get(_frame_graph(parts))
-        if graph is not None:
+        graph = _frame_graph(parts)
+        if graph in self.graphs:
             if "residual" in parts:
                 if self._reference is None:
                     raise RunFailedError("a predicted frame came before any keyframe")
                 inputs["reference"] = self._reference
-            frame = _finite("frame", self._timed(graph, inputs)["frame"])
+            frame = finite("frame", self.graphs.run(graph, inputs)["frame"])
             tensors["frame"] = frame
             if "image" not in parts:
                 self._reference = frame
@@ -76,10 +69,10 @@ class Decoder:
 
     def _parameters(self, part: str, z: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]:
         """(indexes int32, means as the path gives them, means as the frame graph takes them)."""
-        entropy = self._timed(self._graphs[graph_name(part, "entropy")], {"z": z})
-        means = _finite("means", entropy["means"]) if "means" in entropy else None
+        entropy = self.graphs.run(graph_name(part, "entropy"), {"z": z})
+        means = finite("means", entropy["means"]) if "means" in entropy else None
         if self._path == "fp32":
-            scales_hat = _finite("scales_hat", entropy["scales_hat"])
+            scales_hat = finite("scales_hat", entropy["scales_hat"])
             return indexes_from_scales(scales_hat, self._thresholds[part]), means, means
         indexes = entropy["indexes"].astype(np.int32, copy=False)
         exponent = self._parts[part].means_exponent
@@ -89,39 +82,37 @@ class Decoder:
             return indexes, means, means
         return indexes, means, np.ldexp(means.astype(np.float32), exponent)  # exact: 16 bits times a power of two
 
-    def placement(self) -> Placement:
-        """What ran of the graphs that have run so far."""
-        found = Placement(stated=self._stated)
-        for name, graph in self._graphs.items():
-            ran = getattr(graph, "ran", None)
-            if ran is not None:
-                found.add(name, ran(), self._files[name] in self._exact)
-        if not found.rows and not found.stated:
-            found.stated = "the engine does not tell what ran"
-        return found
 
-    def take_seconds(self) -> float:
-        """Time inside the engine, loading and running, since it was last taken."""
-        taken, self._seconds = self._seconds, 0.0
-        return taken
+class GraphDecoder:
+    """Runs a user's decoder on inputs in steps of the grids that the manifest states, on both paths.
 
-    def _timed(self, graph: Runnable, inputs: Tensors) -> Tensors:
-        started = time.perf_counter()
-        try:
-            return graph(inputs)
-        except NvcCheckError:
-            raise
-        except Exception as error:  # each engine has exception classes of its own
-            raise RunFailedError(f"inference failed ({(str(error).splitlines() or [repr(error)])[0]})") from error
-        finally:
-            self._seconds += time.perf_counter() - started
+    The tensors are `output/<name>`: int32 in steps on the integer path, float32 on the other.
+    """
+
+    def __init__(self, engine: Engine, package: Package, path: str) -> None:
+        self._inputs = package.manifest.inputs
+        self._path = path
+        self.graphs = LoadedGraphs(engine, package, path, [USER_GRAPH])
+
+    def decode(self, symbols: Tensors) -> Tensors:
+        """`symbols`: every input by name, (1, C, h, w) int32.
+
+        Raises:
+            RunFailedError: another set of inputs; the engine failed, or gave NaN or infinite values.
+        """
+        if symbols.keys() != self._inputs.keys():
+            raise RunFailedError(f"symbols: found {', '.join(sorted(symbols))}, expected {', '.join(self._inputs)}")
+        given: Tensors = dict(symbols)
+        if self._path == "fp32":
+            for name, grid in self._inputs.items():  # exact: 16 bits times a power of two
+                given[name] = np.ldexp(symbols[name].astype(np.float32), grid.exponent)
+        outputs = self.graphs.run(USER_GRAPH, given)
+        return {f"{OUTPUT}{name}": finite(name, tensor) for name, tensor in outputs.items()}
 
 
-def _finite(name: str, tensor: NDArray[Any]) -> NDArray[Any]:
-    if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
-        bad = int(tensor.size - np.isfinite(tensor).sum())
-        raise RunFailedError(f"{name} has {bad} values that are NaN or infinite, expected finite ones")
-    return tensor
+def open_decoder(engine: Engine, package: Package, path: str) -> Decoder | GraphDecoder:
+    """What decodes this kind of package."""
+    return (GraphDecoder if package.manifest.kind == "graph" else Decoder)(engine, package, path)
 
 
 def _frame_graph(parts: list[str]) -> str:

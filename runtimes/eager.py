@@ -24,6 +24,8 @@ def open_engine(spec: LegSpec, package: Package) -> EagerEngine:
     options = checked_options(spec, {**KNOBS, **DEVICE})
     if "tf32" in options and options.get("device") != "cuda":
         raise ProviderUnavailableError(f"{spec.name}: a CPU has no TF32; say torch:device=cuda,tf32=...")
+    if package.manifest.kind == "graph":
+        raise ProviderUnavailableError(f"{spec.name}: runs torch codecs, this package is of an ONNX graph; say cpu")
     try:
         torch.zeros(1, device=options.get("device", "cpu"))
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without CUDA

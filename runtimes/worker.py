@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from nvc_check.models import errors
 from nvc_check.models.digest import tensor_digest
 from nvc_check.models.package import Package
-from nvc_check.runtimes.decoding import Decoder
+from nvc_check.runtimes.decoding import Decoder, GraphDecoder, open_decoder
 from nvc_check.runtimes.fingerprint import environment
 from nvc_check.runtimes.leg import Engine, LegSpec, Tensors
 from nvc_check.runtimes.placement import Placement
@@ -40,18 +40,18 @@ class Worker:
         info = self.engine.info
         self.info = replace(info, fingerprint={**environment(spec.machine), **info.fingerprint})
         self.knobs = knobs_of(spec)
-        self._decoders: dict[str, Decoder] = {}
+        self._decoders: dict[str, Decoder | GraphDecoder] = {}
 
     def decode(self, path: str, symbols: Tensors) -> tuple[float, Tensors]:
         """(seconds inside the engine, tensors)."""
         if path not in self._decoders:
-            self._decoders[path] = Decoder(self.engine, self.package, path)
+            self._decoders[path] = open_decoder(self.engine, self.package, path)
         tensors = self._decoders[path].decode(symbols)
-        return self._decoders[path].take_seconds(), tensors
+        return self._decoders[path].graphs.take_seconds(), tensors
 
     def placement(self, path: str) -> dict[str, Any]:
         """What ran on `path`; nothing before it was decoded."""
-        return asdict(self._decoders[path].placement()) if path in self._decoders else asdict(Placement())
+        return asdict(self._decoders[path].graphs.placement()) if path in self._decoders else asdict(Placement())
 
     def answer(self, message: dict[str, Any], arrays: Tensors) -> tuple[dict[str, Any], Tensors]:
         """The reply to any request but `open`."""

@@ -19,11 +19,12 @@ from nvc_check.checker.difference import psnr
 from nvc_check.checker.photographs import photographs
 from nvc_check.exporter.calibration import calibrate
 from nvc_check.exporter.certificate import certify
+from nvc_check.exporter.fitting import ACTIVATION_MAX
 from nvc_check.exporter.frame_graph import write_frame
 from nvc_check.exporter.frames import inter_graphs, picture_graphs
 from nvc_check.exporter.layers import Activation, Chain, Latent, Layer, read_chain
 from nvc_check.exporter.limbs import FINE, HIGH, LOW
-from nvc_check.exporter.synthesis import ACTIVATION_MAX, Y_MAX, quantize_synthesis
+from nvc_check.exporter.synthesis import Y_MAX, quantize_synthesis
 from nvc_check.exporter.torch_export import TorchGraph, export_graphs
 from nvc_check.models.codecs import load_codec
 from nvc_check.models.errors import ExportRefusedError
