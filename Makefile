@@ -5,6 +5,7 @@ OUT ?= results
 VIDEO := $(OUT)/ssf-small
 IMAGE := $(OUT)/mbt2018-mean-relu-small
 GRAPHS ?= 10000
+DECODERS ?= 300
 VALUES ?= 1000000000
 SIZE = 768x512
 LEGS ?= cpu,openvino,cpu:opt=off,cpu:flavour=carrier
@@ -80,9 +81,10 @@ bench: install
 	$(BIN)/python -W ignore tests/bench/warp.py --threads 2
 	$(BIN)/python -W ignore tests/bench/spinning.py $(OUT)/bench/image $(OUT)/bench/video
 
-# random graphs: what is certified must be the same bits on every engine; prints the share that was certified
+# random graphs and decoders: what is certified must be the same bits on every engine; prints the share that was
 fuzz: install
 	PYTHONPATH=tests $(BIN)/python -W ignore tests/property/fuzz.py --graphs $(GRAPHS)
+	PYTHONPATH=tests $(BIN)/python -W ignore tests/property/decoders.py --decoders $(DECODERS)
 
 # VALUES tensor values of an image and a video codec at scope decoder, compared with the oracle
 full: install

@@ -86,11 +86,13 @@ def _export_onnx(file: Path, out: Path, calibration: Path | None, allow_inexact:
     with status(f"exporting {file.name}") as step:
         names = [str(value.name) for value in inputs_of(read_user_graph(file))]
         examples = (example for _, example in read_examples(calibration, names))
-        package = export_user_graph(file, examples, out, step)
+        package, noise = export_user_graph(file, examples, out, step)
     _print_exported(package, out)
     for end, grids in (("takes", package.manifest.inputs), ("gives", package.manifest.outputs)):
         for name, grid in grids.items():
             print(f"{end} {name}: int32 (1, {grid.channels}, h, w) in steps of 2^{grid.exponent}")
+    for name, decibels in noise.items():
+        print(f"{name}: signal to noise against float {decibels:.1f} dB over the calibration")
 
 
 def _print_exported(package: Any, out: Path) -> None:

@@ -28,7 +28,11 @@ class Carrier:
         return repeated(graph, graph.op("Concat", coarse, fine, name=f"{name}_limbs", axis=1), read, name)
 
     def activation(self, graph: GraphWriter, x: ir.Value, ready: bool, name: str) -> ir.Value:
-        return x if ready else _half_to_even(graph, x, 0, 0, ACTIVATION_MAX, f"{name}_activation")
+        if ready:
+            return x
+        low, high = graph.scalar(0), graph.scalar(ACTIVATION_MAX + 1)  # a half below the sum needs bits
+        x = graph.op("Clip", x, low, high, name=f"{name}_bounded")
+        return _half_to_even(graph, x, 0, 0, ACTIVATION_MAX, f"{name}_activation")
 
     def hidden(self, graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
         total = self.accumulator(graph, layer, x)

@@ -209,6 +209,11 @@ def read_layer(node: ir.Node, source: str) -> Layer:
         raise ExportRefusedError(
             f"node {node.name} ({node.op_type}): expected a square kernel, equal pads and strides, dilation 1"
         )
+    if transposed and weight.shape[2] < strides[0]:
+        raise ExportRefusedError(
+            f"node {node.name} (ConvTranspose): a kernel of {weight.shape[2]} with stride {strides[0]} leaves outputs"
+            " without inputs; expected a kernel at least as large as the stride"
+        )
     weight = _dense(weight, attribute(node, "group", 1))
     out_channels = weight.shape[1 if transposed else 0]
     bias = constant(node, 2).astype(np.float64) if len(node.inputs) > 2 else np.zeros(out_channels)

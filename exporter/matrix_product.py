@@ -29,7 +29,8 @@ def matrix_product(graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.V
     plain, name = layer.layer, layer.layer.name
     whole = PhaseConvolution(layer.weight, (plain.padding, plain.padding, plain.padding, plain.padding))
     parts = phase_convolutions(layer) if plain.transposed else [whole]
-    shifted = _Shifted(graph, x, parts, name)
+    more = 0 if plain.transposed else 2 * plain.padding + 1 - layer.weight.shape[2]
+    shifted = _Shifted(graph, x, parts, more, name)
     sums = []
     for i, part in enumerate(parts):
         each = f"{name}_phase_{i}" if len(parts) > 1 else name
@@ -51,13 +52,16 @@ def matrix_product(graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.V
 
 
 class _Shifted:
-    """The integers behind `x`, channels last, with a border for all kernels, shifted by each of their taps once."""
+    """The integers behind `x`, channels last, with a border for all kernels, shifted by each of their taps once.
 
-    def __init__(self, graph: GraphWriter, x: ir.Value, parts: list[PhaseConvolution], name: str) -> None:
+    `more`: how many rows and columns the sums have more than x.
+    """
+
+    def __init__(self, graph: GraphWriter, x: ir.Value, parts: list[PhaseConvolution], more: int, name: str) -> None:
         producer = x.producer()
         assert producer is not None
         integers, self._scale, self._zero = (value for value in producer.inputs if value is not None)
-        self._graph, self._name = graph, name
+        self._graph, self._name, self._more = graph, name, more
         self._top, self._left, self._bottom, self._right = (max(part.pads[i] for part in parts) for i in range(4))
         last = graph.op("Transpose", integers, name=f"{name}_integers", perm=[0, 2, 3, 1])
         border = np.array([0, self._top, self._left, 0, 0, self._bottom, self._right, 0], np.int64)
@@ -79,7 +83,8 @@ class _Shifted:
     def _copy(self, row: int, column: int) -> ir.Value:
         """What lies `row` and `column` behind the border's corner."""
         if (row, column) not in self._copies:
-            beyond = (row - self._top - self._bottom or TO_THE_END, column - self._left - self._right or TO_THE_END)
+            ends_at = (row - self._top - self._bottom, column - self._left - self._right)
+            beyond = [end + self._more or TO_THE_END for end in ends_at]
             starts = self._graph.constant(np.array([row, column], np.int64), f"from_{row}_{column}")
             ends = self._graph.constant(np.array(beyond, np.int64), f"to_{row}_{column}_of_{self._name}")
             self._copies[row, column] = self._graph.op(

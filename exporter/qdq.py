@@ -8,6 +8,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from nvc_check.exporter.carrier import Carrier
+from nvc_check.exporter.certificate_kernels import EXCHANGED_STEPS
 from nvc_check.exporter.fitting import ACTIVATION_MAX
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.limbs import FINE, LOW
@@ -56,6 +58,8 @@ class Qdq:
             negative = _rounded(graph, below, e, zero, f"{name}_below")
             return leaky_sum(graph, layer, positive, negative)
         if not layer.layer.transposed:
+            if _mixed_up(layer, x):
+                return Carrier().hidden(graph, layer, x)
             rounded = _quantize(graph, _convolution(graph, layer, x), e, zero, name)
             return _dequantize(graph, _saturated(graph, layer, rounded), e, zero, name)
         parts = phase_convolutions(layer)
@@ -78,6 +82,21 @@ class Qdq:
 def _convolution(graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
     assert not layer.layer.transposed
     return _sum(graph, layer, x, layer.weight, layer.layer.name, geometry(layer)[1])
+
+
+def _mixed_up(layer: IntegerLayer, x: ir.Value) -> bool:
+    """OpenVINO 2026.4 mixes up the axes of a 1x1 Conv of integer weights that has strides or is behind a Transpose."""
+    if layer.layer.weight.shape[2] > 1:
+        return False
+    value: ir.Value | None = x
+    for _ in range(EXCHANGED_STEPS):
+        node = None if value is None else value.producer()
+        if node is None:
+            break
+        if node.op_type == "Transpose":
+            return True
+        value = node.inputs[0]
+    return layer.layer.stride > 1
 
 
 def _phase(graph: GraphWriter, layer: IntegerLayer, part: PhaseConvolution, x: ir.Value, name: str) -> ir.Value:

@@ -18,19 +18,23 @@ from nvc_check.models.atomic import whole_folder
 from nvc_check.models.errors import UsageError
 from nvc_check.models.package import USER_GRAPH, Manifest, Package, write_manifest
 
+INPUTS, OUTPUTS = (ir.DataType.FLOAT, ir.DataType.INT32), (ir.DataType.FLOAT,)
+
 
 def read_user_graph(file: Path) -> ir.Model:
-    """Raises UsageError where `file` is not a whole ONNX model, or its inputs and outputs are not float32."""
+    """Raises UsageError where `file` is not a whole ONNX model, or its inputs are not float32 or int32."""
     try:
+        onnx.checker.check_model(file)
         model = ir.external_data.load_to_model(ir.load(file))  # a package is one folder: weights inside
     except Exception as error:  # protobuf and onnx_ir raise classes of their own
-        raise UsageError(f"{file}: not a whole ONNX model ({error}); is this the right file?") from error
-    for value in (*inputs_of(model), *model.graph.outputs):
-        if value.dtype not in (ir.DataType.FLOAT, None) or not re.fullmatch(r"[\w.-]+", str(value.name)):
-            raise UsageError(
-                f"{file}: {value.name} is {value.dtype}, expected a decoder from float32 to float32 whose inputs and"
-                " outputs have plain names"
-            )
+        raise UsageError(
+            f"{file}: not a whole ONNX model ({(str(error).splitlines() or [repr(error)])[0]}); is this the right file?"
+        ) from error
+    for values, known in ((inputs_of(model), INPUTS), (model.graph.outputs, OUTPUTS)):
+        for value in values:
+            if value.dtype not in known or not re.fullmatch(r"[\w.-]+", str(value.name)):
+                expected = f"{' or '.join(t.name for t in known)} and a plain name"
+                raise UsageError(f"{file}: {value.name} is {value.dtype}, expected {expected}")
     return model
 
 
@@ -44,8 +48,10 @@ def export_user_graph(
     calibration: Iterable[Mapping[str, NDArray[np.float32]]],
     out: Path,
     progress: Callable[[str], None] = lambda step: None,
-) -> Package:
+) -> tuple[Package, dict[str, float]]:
     """Writes the package `out` of the ONNX decoder `file`, at precision `w8a8`.
+
+    Returns the package, and per output its signal to noise against the float decoder over the calibration, in dB.
 
     Args:
         calibration: its inputs by name, (1, C, h, w) each.
@@ -87,4 +93,4 @@ def export_user_graph(
             outputs=made.outputs,
         )
         write_manifest(folder, manifest)
-    return Package.open(out)
+    return Package.open(out), made.noise

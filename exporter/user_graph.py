@@ -16,7 +16,6 @@ from onnx_ir.passes.common import LiftConstantsToInitializersPass
 from nvc_check.exporter.certificate_refusals import refusal
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.integer_graph import FLAVOURS
-from nvc_check.exporter.layers import attribute
 from nvc_check.exporter.user_operators import OPERATORS, Site, pixel_labels
 from nvc_check.exporter.user_values import (
     HELD,
@@ -26,6 +25,7 @@ from nvc_check.exporter.user_values import (
     Int64,
     Known,
     Plan,
+    column,
     on_common_units,
 )
 from nvc_check.models.errors import ExportRefusedError, UsageError
@@ -33,18 +33,22 @@ from nvc_check.models.grid import exponent_to_hold
 from nvc_check.models.package import GridTensor
 
 OPSETS = range(11, 24)
-UNARY = ("Cast", "Clip", "Identity", "LeakyRelu", "MaxPool", "Pad", "Relu", "Resize")  # channels stay what they are
-MOVES = ("Concat", "DepthToSpace", "MaxPool", "Pad", "Resize", "Slice", "Split")
+UNARY = ("Cast", "Clip", "Identity", "LeakyRelu", "Pad", "Relu", "Resize")  # channels stay what they are
+MOVES = ("Concat", "DepthToSpace", "Pad", "Resize", "Slice", "Split")
 LAYERS = ("Conv", "ConvTranspose")
 
 
 @dataclass(frozen=True)
 class UserGraph:
-    """What is written: flavour -> graph, and the grids of inputs and outputs."""
+    """What is written: flavour -> graph, and the grids of inputs and outputs.
+
+    `noise`: output -> signal to noise against the float graph over the calibration, dB.
+    """
 
     graphs: dict[str, ir.Model]
     inputs: dict[str, GridTensor]
     outputs: dict[str, GridTensor]
+    noise: dict[str, float]
 
 
 def quantize_user_graph(model: ir.Model, calibration: list[Mapping[str, NDArray[np.float32]]]) -> UserGraph:
@@ -68,9 +72,22 @@ def quantize_user_graph(model: ir.Model, calibration: list[Mapping[str, NDArray[
     outputs = reader.finish()
     return UserGraph(
         {flavour: reader.write(flavour, outputs) for flavour in FLAVOURS},
-        {name: GridTensor(known.channels, int(known.unit[0]), LOW, HIGH) for name, known in reader.inputs.items()},
-        {name: GridTensor(known.channels, int(known.unit[0]), LOW, HIGH) for name, known in outputs.items()},
+        {name: _grid(known, reader.dtypes[name]) for name, known in reader.inputs.items()},
+        {name: _grid(known, "float32") for name, known in outputs.items()},
+        {name: _noise(known) for name, known in outputs.items()},
     )
+
+
+def _grid(known: Known, dtype: str) -> GridTensor:
+    return GridTensor(known.channels, int(known.unit[0]), LOW, HIGH, dtype)
+
+
+def _noise(known: Known) -> float:
+    """Signal to noise in dB, the signal's mean apart."""
+    real = np.concatenate([each.reshape(-1) for each in known.real])
+    made = np.concatenate([(each * np.exp2(column(known.unit))).reshape(-1) for each in known.integers])
+    smallest = np.finfo(np.float64).tiny
+    return float(10 * np.log10(max(np.var(real), smallest) / max(np.mean((made - real) ** 2), smallest)))
 
 
 class _Reader:
@@ -79,9 +96,9 @@ class _Reader:
     def __init__(self, model: ir.Model, calibration: list[Mapping[str, NDArray[np.float32]]]) -> None:
         self._graph = model.graph
         self._plan = Plan()
-        self.inputs = {
-            str(value.name): _input(value, calibration) for value in model.graph.inputs if value.const_value is None
-        }
+        given = [value for value in model.graph.inputs if value.const_value is None]
+        self.inputs = {str(value.name): _input(value, calibration) for value in given}
+        self.dtypes = {str(v.name): "int32" if v.dtype == ir.DataType.INT32 else "float32" for v in given}
         self._known = dict(self.inputs)
         self._outputs = [str(value.name) for value in model.graph.outputs]
         self._fused: set[str] = set()  # outputs of Relu nodes that were made with the layer in front of them
@@ -162,9 +179,8 @@ class _Reader:
         for use in value.uses():
             node = use.node
             if node.op_type == "DepthToSpace":
-                size = int(attribute(node, "blocksize", 1))
-                pixels = pixel_labels(width, size, attribute(node, "mode", "DCR"))
-                labels = _joined(labels, self._labels(node.outputs[0], width // (size * size))[pixels])
+                pixels = pixel_labels(node, width)
+                labels = _joined(labels, self._labels(node.outputs[0], int(pixels.max()) + 1)[pixels])
             elif node.op_type in UNARY:
                 labels = _joined(labels, self._labels(node.outputs[0], width))
         return labels
@@ -199,7 +215,9 @@ def _input(value: ir.Value, calibration: list[Mapping[str, NDArray[np.float32]]]
         real.append(found)
     peak = np.max([np.abs(each).max(initial=0) for each in real])
     unit = float(exponent_to_hold(np.asarray(peak), HELD))
-    if all((each == np.rint(each)).all() for each in real):
+    if value.dtype == ir.DataType.INT32:
+        unit = 0.0
+    elif all((each == np.rint(each)).all() for each in real):
         unit = max(unit, 0.0)
     step = 2.0**unit
     integers: list[Float64] = [np.clip(np.rint(each / step), LOW, HIGH) for each in real]

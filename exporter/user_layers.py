@@ -43,7 +43,8 @@ class _Read:
         if not self.in_limbs and x.high <= ACTIVATION_MAX:
             self.grid = x.unit
         else:
-            self.grid = unit_for(x.real, every, LIMB_HIGH if self.in_limbs else ACTIVATION_MAX)
+            # limbs hold twice what the calibration shows: they have bits to spare, and saturation costs more
+            self.grid = unit_for(x.real, every, LIMB_HIGH // 2 if self.in_limbs else ACTIVATION_MAX)
         self.ready = self.grid is x.unit
         self.steps = np.exp2(np.concatenate([self.grid, self.grid - FINE]) if self.in_limbs else self.grid)
         self.reach = -LIMB_LOW if self.in_limbs else ACTIVATION_MAX

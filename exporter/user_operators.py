@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
-import torch
-from numpy.typing import NDArray
-from torch.nn import functional
 
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.integer_graph import Flavour
 from nvc_check.exporter.layers import Activation, attribute, constant, read_layer
+from nvc_check.exporter.subpixel import interleaved
 from nvc_check.exporter.user_layers import convolve
 from nvc_check.exporter.user_values import (
+    HELD,
     Float64,
     Int64,
     Known,
@@ -33,12 +32,15 @@ from nvc_check.exporter.user_values import (
     on_common_units,
     rounded_up,
     scaled,
+    times,
     unit_for,
     whole,
 )
 from nvc_check.models.errors import ExportRefusedError
+from nvc_check.models.grid import exponent_to_hold
 
 SLOPE_BITS = 7
+REFINED_BITS = 8  # 2^15 steps become 2^23, to which a limit is added
 PADDINGS = ("constant", "reflect", "edge")  # of ONNX, and of numpy
 
 
@@ -176,16 +178,38 @@ def _leaky_relu(site: Site) -> Known:
 
 def _clip(site: Site) -> Known:
     x = site.first()
-    for index, lower in ((1, True), (2, False)):
-        if len(site.node.inputs) > index and site.node.inputs[index] is not None:
-            x = _limited(site, x, float(constant(site.node, index)), lower)
+    given = [index < len(site.node.inputs) and site.node.inputs[index] is not None for index in (1, 2)]
+    limits = [float(constant(site.node, index)) if has else None for index, has in zip((1, 2), given, strict=True)]
+    low, high = limits
+    if low is not None and high is not None:
+        x = _refined(site, x, low, high)
+    for limit, lower in ((low, True), (high, False)):
+        if limit is not None:
+            choose: Any = np.maximum if lower else np.minimum
+            made = _limited(
+                site, x, np.rint(limit / np.exp2(x.unit)), lower, f"{site.name}_{'low' if lower else 'high'}"
+            )
+            x = replace(made, real=[choose(each, limit) for each in x.real])
     return x
 
 
-def _limited(site: Site, x: Known, limit: float, lower: bool) -> Known:
+def _refined(site: Site, x: Known, low: float, high: float) -> Known:
+    """On units that have the limits at 14 bits: a coarse input, as of symbols, would move them."""
+    wanted = float(exponent_to_hold(np.asarray(max(abs(low), abs(high))), HELD))
+    unit = np.minimum(x.unit, np.maximum(wanted, x.unit - REFINED_BITS))
+    if (unit == x.unit).all():
+        return x
+    x = _limited(site, x, np.floor(low / np.exp2(x.unit)), True, f"{site.name}_not_below")
+    x = _limited(site, x, np.ceil(high / np.exp2(x.unit)), False, f"{site.name}_not_above")
+    name, factor = f"{site.name}_refined", np.exp2(x.unit - unit)
+    site.plan.add(name, lambda graph, style, values: times(graph, values[x.name], factor, name))
+    integers = [each * column(factor) for each in x.integers]
+    return Known(name, unit, x.real, integers, int(x.low * factor.max()), int(x.high * factor.max()))
+
+
+def _limited(site: Site, x: Known, steps: Float64, lower: bool, name: str) -> Known:
     """limit + Relu(x - limit), or limit - Relu(limit - x): in units the limit differs from channel to channel."""
-    steps = np.clip(np.rint(limit / np.exp2(x.unit)), x.low, x.high)
-    name = f"{site.name}_{'low' if lower else 'high'}"
+    steps = np.clip(steps, x.low, x.high)
 
     def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
         bound, value = channels(graph, steps, f"{name}_limit"), values[x.name]
@@ -196,8 +220,7 @@ def _limited(site: Site, x: Known, limit: float, lower: bool) -> Known:
     site.plan.add(name, write)
     choose: Any = np.maximum if lower else np.minimum
     low, high = (max(x.low, int(steps.min())), x.high) if lower else (x.low, min(x.high, int(steps.max())))
-    real, integers = [choose(each, limit) for each in x.real], [choose(each, column(steps)) for each in x.integers]
-    return Known(name, x.unit, real, integers, low, high)
+    return Known(name, x.unit, x.real, [choose(each, column(steps)) for each in x.integers], low, high)
 
 
 def _concat(site: Site) -> Known:
@@ -261,9 +284,7 @@ def _channels(site: Site, x: Known, start: int, stop: int, name: str) -> Known:
 def _depth_to_space(site: Site) -> Known:
     x, size = site.first(), int(attribute(site.node, "blocksize", 1))
     mode = attribute(site.node, "mode", "DCR")
-    if x.channels % (size * size):
-        site.refuse(f"{x.channels} channels are not a multiple of {size * size}")
-    labels = pixel_labels(x.channels, size, mode)
+    labels = pixel_labels(site.node, x.channels)
     x = on_common_units(site.plan, x, labels)
     count = x.channels // (size * size)
 
@@ -275,7 +296,13 @@ def _depth_to_space(site: Site) -> Known:
         return np.ascontiguousarray(found.reshape(1, count, height * size, width * size))
 
     def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
-        return graph.op("DepthToSpace", values[x.name], name=site.name, blocksize=size, mode=mode)
+        phases = values[x.name]
+        if mode == "CRD":
+            order = np.arange(x.channels, dtype=np.int32).reshape(count, -1).T.reshape(-1)
+            phases = graph.op(
+                "Gather", phases, graph.constant(order, f"{site.name}_order"), name=f"{site.name}_phases", axis=1
+            )
+        return interleaved(graph, phases, size, count, site.name)
 
     site.plan.add(site.name, write)
     units = np.empty(count)
@@ -283,28 +310,30 @@ def _depth_to_space(site: Site) -> Known:
     return Known(site.name, units, [move(each) for each in x.real], [move(each) for each in x.integers], x.low, x.high)
 
 
-def pixel_labels(width: int, size: int, mode: str) -> Int64:
+def pixel_labels(node: ir.Node, width: int) -> Int64:
     """(width,) the output channel of DepthToSpace that each input channel goes to."""
-    count = width // (size * size)
-    return np.arange(width) % count if mode == "DCR" else np.arange(width) // (size * size)
+    pixels = int(attribute(node, "blocksize", 1)) ** 2
+    if width % pixels:
+        raise ExportRefusedError(f"node {node.name} (DepthToSpace): {width} channels are not a multiple of {pixels}")
+    count = width // pixels
+    return np.arange(width) % count if attribute(node, "mode", "DCR") == "DCR" else np.arange(width) // pixels
 
 
 def _resize(site: Site) -> Known:
-    """Nearest neighbour by a power of two; the certificate says which spelling of it is exact."""
+    """Nearest neighbour by a whole factor: every pixel is in all phases."""
     x = site.first()
     wanted = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     for name, value in wanted.items():
         if (found := attribute(site.node, name, None)) != value:
             site.refuse(f"{name} {found}, expected {value}: other interpolations are implementation-defined")
     scales = constant(site.node, 2).reshape(-1) if len(site.node.inputs) > 2 else np.zeros(0)
-    if scales.size != 4 or tuple(scales[:2]) != (1, 1) or scales[2] != scales[3] or scales[2] not in (1, 2, 4, 8):
-        site.refuse(f"scales {scales.tolist()}, expected constant ones: 1, 1 and twice 2, 4 or 8")
+    if scales.size != 4 or tuple(scales[:2]) != (1, 1) or scales[2] != scales[3] or scales[2] not in (1, 2, 3, 4):
+        site.refuse(f"scales {scales.tolist()}, expected constant ones: 1, 1 and twice 1, 2, 3 or 4")
     factor = int(scales[2])
 
     def write(graph: GraphWriter, value: ir.Value) -> ir.Value:
-        roi = graph.constant(np.zeros(0, np.float32), "no_region")
-        factors = graph.constant(scales.astype(np.float32), f"enlarged_{factor}")
-        return graph.op("Resize", value, roi, factors, name=site.name, **wanted)
+        phases = graph.op("Concat", *[value] * factor**2, name=f"{site.name}_phases", axis=1)
+        return interleaved(graph, phases, factor, x.channels, site.name)
 
     return site.moved(x.unit, lambda each: each.repeat(factor, 2).repeat(factor, 3), write)
 
@@ -327,23 +356,6 @@ def _pad(site: Site) -> Known:
     return replace(made, low=min(made.low, 0), high=max(made.high, 0)) if mode == "constant" else made
 
 
-def _max_pool(site: Site) -> Known:
-    x = site.first()
-    size, strides = attribute(site.node, "kernel_shape", []), attribute(site.node, "strides", [1, 1])
-    plain = not any(attribute(site.node, "pads", [0])) and set(attribute(site.node, "dilations", [1])) == {1}
-    if len(size) != 2 or not plain or attribute(site.node, "ceil_mode", 0) or x.channels == 0:
-        site.refuse("expected windows of rows and columns without padding or dilation")
-
-    def move(each: Float64) -> Float64:
-        pooled: NDArray[np.float64] = functional.max_pool2d(torch.from_numpy(each), size, strides).numpy()
-        return pooled
-
-    def write(graph: GraphWriter, value: ir.Value) -> ir.Value:
-        return graph.op("MaxPool", value, name=site.name, kernel_shape=size, strides=strides)
-
-    return site.moved(x.unit, move, write)
-
-
 def _identity(site: Site) -> Known:
     return site.first()
 
@@ -359,7 +371,6 @@ OPERATORS: dict[str, Callable[[Site], Known | list[Known]]] = {
     "Div": _product,
     "Identity": _identity,
     "LeakyRelu": _leaky_relu,
-    "MaxPool": _max_pool,
     "Mul": _product,
     "Neg": _negative,
     "Pad": _pad,

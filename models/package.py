@@ -55,13 +55,15 @@ class Part:
 class GridTensor:
     """An int32 input or output of a user's graph: (1, channels, h, w), real value = integer * 2^exponent.
 
-    Inputs are clipped to [low, high], outputs lie within.
+    Inputs are clipped to [low, high], outputs lie within. `dtype` is what the float graph has: float32, or int32 with
+    exponent 0.
     """
 
     channels: int
     exponent: int
     low: int
     high: int
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True)

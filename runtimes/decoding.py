@@ -104,8 +104,9 @@ class GraphDecoder:
             raise RunFailedError(f"symbols: found {', '.join(sorted(symbols))}, expected {', '.join(self._inputs)}")
         given: Tensors = dict(symbols)
         if self._path == "fp32":
-            for name, grid in self._inputs.items():  # exact: 16 bits times a power of two
-                given[name] = np.ldexp(symbols[name].astype(np.float32), grid.exponent)
+            for name, grid in self._inputs.items():
+                if grid.dtype == "float32":  # exact: 16 bits times a power of two
+                    given[name] = np.ldexp(symbols[name].astype(np.float32), grid.exponent)
         outputs = self.graphs.run(USER_GRAPH, given)
         return {f"{OUTPUT}{name}": finite(name, tensor) for name, tensor in outputs.items()}
 

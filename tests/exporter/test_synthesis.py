@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nvc_check.exporter import synthesis
+from nvc_check.exporter import fitting
 from nvc_check.exporter.frame_graph import write_frame
 from nvc_check.exporter.layers import Activation, Chain, Latent, Layer
 from nvc_check.exporter.limbs import FINE, HIGH, LOW, REACH, limbs
@@ -47,7 +47,7 @@ def test_an_outlier_is_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert times.sum() == len(made.read) <= 48
     assert np.abs(made.layers[0].weight).max() <= 127
     with monkeypatch.context() as patched:
-        patched.setattr(synthesis, "SPLIT_SHARE", 0.0)
+        patched.setattr(fitting, "SPLIT_SHARE", 0.0)
         whole = quantize_synthesis(chain, calibration, np.full(3, 20.0), picture=True)
     assert len(whole.read) == 32
     others = np.delete(np.arange(16), 3)
