@@ -28,7 +28,7 @@ from nvc_check.models.atomic import whole_folder
 from nvc_check.models.digest import canonical_json
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.package import FLAVOURS, Manifest, Package, Part, graph_name, write_manifest
-from nvc_check.models.video_codec import InterGraph
+from nvc_check.models.video_codec import InterDecoders
 
 Progress = Callable[[str], None]
 
@@ -62,7 +62,7 @@ def export_package(
         progress("FP32 graphs")
         fp32 = export_codec(codec)
         for name, graph in fp32.items():
-            shown = [str(value.name) for value in graph.graph.outputs if value.name not in InterGraph.decoders]
+            shown = [str(value.name) for value in graph.graph.outputs if value.name not in InterDecoders.decoders]
             ir.save(part_of_graph(graph, shown), folder / "fp32" / f"{name}.onnx")
         for part in codec.hyperpriors:
             name = graph_name(part, "entropy")
@@ -80,7 +80,7 @@ def export_package(
         if scope == "decoder":
             for name, module in codec.frame_graphs(native=False).items():
                 progress(f"{name}, integer")
-                if isinstance(module, InterGraph):
+                if isinstance(module, InterDecoders):
                     made = inter_graphs(
                         name, module, fp32[name], parts, samples.latents, power_of_two=not allow_inexact
                     )

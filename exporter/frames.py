@@ -17,7 +17,7 @@ from nvc_check.exporter.synthesis import IntegerSynthesis, quantize_synthesis
 from nvc_check.exporter.torch_export import part_of_graph
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.package import FLAVOURS, FRAME_PEAK, Part
-from nvc_check.models.video_codec import InterGraph
+from nvc_check.models.video_codec import InterDecoders
 
 Float64 = NDArray[np.float64]
 
@@ -47,7 +47,7 @@ def picture_graphs(
 
 def inter_graphs(
     name: str,
-    graph: InterGraph,
+    graph: InterDecoders,
     fp32: ir.Model,
     parts: Mapping[str, Part],
     latents: Mapping[str, list[Float64]],

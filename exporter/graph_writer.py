@@ -10,8 +10,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx_ir.tape import Tape
 
-from nvc_check.exporter.torch_export import OPSET
-
+OPSET = 18
 IR_VERSION = 10  # of ONNX 1.16: read by every ONNX Runtime since 1.18
 
 
@@ -42,6 +41,13 @@ class GraphWriter:
 
     def scalar(self, number: float) -> ir.Value:
         return self.constant(np.array(number, np.float32), f"c_{number:g}")
+
+    def write_into(self, graph: ir.Graph) -> None:
+        """Adds what was written to a graph whose values were read; the inputs stand behind the graph's own."""
+        graph.inputs.extend(self.inputs)
+        graph.extend(self._tape.nodes)
+        for value in self._initializers:
+            graph.register_initializer(value)
 
     def finish(self, outputs: Sequence[tuple[ir.Value, str, ir.DataType, Sequence[int | str]]]) -> ir.Model:
         """The model with `outputs`: (value, name, dtype, shape) each."""

@@ -15,13 +15,14 @@ import onnx_ir as ir
 import torch
 from torch import nn
 
+from nvc_check.exporter.float_warp import add_prediction
+from nvc_check.exporter.graph_writer import OPSET
 from nvc_check.models.architectures import Codec
 from nvc_check.models.hyperprior import Hyperprior
 from nvc_check.models.package import graph_name
+from nvc_check.models.video_codec import InterDecoders
 
-OPSET = 18
 LATENT = (8, 12)  # height and width of the example latents; the graphs take any
-DOWNSAMPLED = 16  # pixels of the reference frame per latent
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class TorchGraph:
     """A module to export.
 
     Attributes:
-        inputs: name -> channels, in the order of `forward`. All are (1, channels, height, width) int32; those whose
-            name ends in `means` float32; `reference` float32 and 16 times as high and wide.
+        inputs: name -> channels, in the order of `forward`. All are (1, channels, height, width) int32, those whose
+            name ends in `means` float32.
         outputs: names of what `forward` gives.
     """
 
@@ -57,7 +58,7 @@ class EntropyGraph(nn.Module):
 def export_codec(codec: Codec) -> dict[str, ir.Model]:
     """All FP32 graphs by name; that of predicted frames also has its decoders' outputs."""
     graphs: dict[str, TorchGraph] = {}
-    channels: dict[str, int] = {"reference": 3}
+    channels: dict[str, int] = {}
     for part, hyperprior in codec.hyperpriors.items():
         z_channels = hyperprior.entropy_bottleneck.channels
         with torch.inference_mode():
@@ -69,10 +70,15 @@ def export_codec(codec: Codec) -> dict[str, ir.Model]:
         outputs = ["scales_hat"] if means is None else ["scales_hat", "means"]
         entropy = EntropyGraph(codec.model, hyperprior)
         graphs[graph_name(part, "entropy")] = TorchGraph(entropy, {"z": z_channels}, outputs)
-    for name, module in codec.frame_graphs(native=False).items():
+    frames = codec.frame_graphs(native=False)
+    for name, module in frames.items():
         inputs = {entry: channels[entry] for entry in module.inputs if entry in channels}
         graphs[name] = TorchGraph(module, inputs, module.outputs)
-    return export_graphs(graphs)
+    models = export_graphs(graphs)
+    for name, module in frames.items():
+        if isinstance(module, InterDecoders):
+            add_prediction(models[name], module)
+    return models
 
 
 def export_graphs(graphs: Mapping[str, TorchGraph]) -> dict[str, ir.Model]:
@@ -81,10 +87,9 @@ def export_graphs(graphs: Mapping[str, TorchGraph]) -> dict[str, ir.Model]:
     for name, graph in graphs.items():
         height, width = (torch.export.Dim(f"{name}_{side}") for side in ("height", "width"))
         for entry, channels in graph.inputs.items():
-            scale = DOWNSAMPLED if entry == "reference" else 1
-            dtype = torch.float32 if entry == "reference" or entry.endswith("means") else torch.int32
-            examples.append(torch.zeros(1, channels, *(scale * side for side in LATENT), dtype=dtype))
-            shapes.append({2: scale * height, 3: scale * width})
+            dtype = torch.float32 if entry.endswith("means") else torch.int32
+            examples.append(torch.zeros(1, channels, *LATENT, dtype=dtype))
+            shapes.append({2: height, 3: width})
             inputs.append(f"{name}/{entry}")
         outputs += [f"{name}/{output}" for output in graph.outputs]
     with warnings.catch_warnings():

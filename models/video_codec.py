@@ -5,13 +5,10 @@ Agustsson et al., "Scale-space flow for end-to-end optimized video compression" 
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 import torch
-from compressai.models.utils import gaussian_blur, gaussian_kernel2d
 from torch import nn
-from torch.nn import functional
 
 from nvc_check.models.hyperprior import Hyperprior
 from nvc_check.models.image_codec import Code, SynthesisGraph
@@ -31,8 +28,8 @@ class VideoCodec:
         self.hyperpriors = {part: _hyperprior(module) for part, module in parts.items()}
 
     def frame_graphs(self, native: bool) -> dict[str, nn.Module]:
-        """Graph name -> module from symbols and means to a frame; not `native`: as it is exported, in parts."""
-        inter = InterGraph(self.model, native, in_parts=not native)
+        """Graph name -> module from symbols and means to a frame; not `native`: as far as it is exported from torch."""
+        inter = (InterGraph if native else InterDecoders)(self.model)
         return {"keyframe_frame": SynthesisGraph(self.model.img_decoder), "inter_frame": inter}
 
     @torch.inference_mode()
@@ -57,33 +54,29 @@ class VideoCodec:
         return shown
 
 
-class InterGraph(nn.Module):
-    """Symbols and means of motion and residual, and the reference frame -> frame: (1, 3, H, W) float32, unclamped.
+class InterDecoders(nn.Module):
+    """Symbols and means of motion and residual -> motion: flow x, flow y, scale; residual: (1, 3, H, W) float32 each.
 
-    Args:
-        native: warps as torch does, in five dimensions.
-        in_parts: gives what `decoders` give, too: frame, motion, residual.
+    Attributes:
+        levels, sigma: of the volume that the reference is warped in, and of its blur in pixels.
+        flow_unit: pixels; None: flow is in coordinates normalised to [-1, 1].
     """
 
-    inputs = ("motion.y", "motion.means", "residual.y", "residual.means", "reference")
-    # its convolutional parts and what they read: flow x, flow y and scale; what is added to the prediction
+    inputs: tuple[str, ...] = ("motion.y", "motion.means", "residual.y", "residual.means")
+    outputs: tuple[str, ...] = ("motion", "residual")
+    # what each output is made of
     decoders: ClassVar = {
         "motion": ("motion.y", "motion.means"),
         "residual": ("residual.y", "residual.means", "motion.y", "motion.means"),
     }
 
-    def __init__(self, model: Any, native: bool, in_parts: bool = False) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
-        self.outputs = ("frame", *self.decoders) if in_parts else ("frame",)
-        self._in_parts = in_parts
         self.motion_decoder = model.motion_decoder
         self.res_decoder = model.res_decoder
         self.levels: int = model.num_levels + 1
         self.sigma: float = model.sigma0
-        self.flow_unit: float | None = getattr(
-            model, "flow_unit", None
-        )  # pixels; None: coordinates normalised to [-1, 1]
-        self._native = model.forward_prediction if native else None
+        self.flow_unit: float | None = getattr(model, "flow_unit", None)
 
     def forward(
         self,
@@ -91,53 +84,28 @@ class InterGraph(nn.Module):
         motion_means: torch.Tensor,
         residual_y: torch.Tensor,
         residual_means: torch.Tensor,
-        reference: torch.Tensor,
-    ) -> Any:
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         motion_hat = motion_y.to(torch.float32) + motion_means
         residual_hat = residual_y.to(torch.float32) + residual_means
-        motion = self.motion_decoder(motion_hat)
-        predicted = self._native(reference, motion) if self._native else self._predict(reference, motion)
-        residual = self.res_decoder(torch.cat((residual_hat, motion_hat), dim=1))
-        return (predicted + residual, motion, residual) if self._in_parts else predicted + residual
+        return self.motion_decoder(motion_hat), self.res_decoder(torch.cat((residual_hat, motion_hat), dim=1))
 
-    def _predict(self, reference: torch.Tensor, motion: torch.Tensor) -> torch.Tensor:
-        """The trilinear warp as one 4-D grid sample of all levels, blended by the distance to the scale.
 
-        The same in real numbers as the 5-D grid sample with align_corners=False and border padding.
-        """
-        flow, scale = motion[:, :2], motion[:, 2:]
-        # counted by sums, not from the shape: arithmetic on shapes is what GPU providers leave to the CPU
-        ones = torch.ones_like(reference[:, 0])
-        columns, rows = ones.cumsum(2), ones.cumsum(1)  # 1 to width, 1 to height
-        width, height = columns[:, :, -1:], rows[:, -1:]
-        right, down = flow[:, 0], flow[:, 1]
-        if self.flow_unit is not None:
-            right, down = right * (2 * self.flow_unit) / width, down * (2 * self.flow_unit) / height
-        x = right + (2 * columns - 1) / width - 1
-        y = down + (2 * rows - 1) / height - 1
-        volume = self._volume(reference)
-        warped = functional.grid_sample(volume, torch.stack((x, y), dim=-1), padding_mode="border", align_corners=False)
-        level = (((scale + 1) * self.levels - 1) / 2).clamp(0, self.levels - 1)
-        parts = [
-            (1 - (level - index).abs()).relu() * warped[:, 3 * index : 3 * index + 3] for index in range(self.levels)
-        ]
-        return torch.stack(parts).sum(dim=0)
+class InterGraph(nn.Module):
+    """The same and the reference frame -> frame: (1, 3, H, W) float32, unclamped; warped as torch does."""
 
-    def _volume(self, reference: torch.Tensor) -> torch.Tensor:
-        """CompressAI's `gaussian_volume`, level after level along the channels: (1, 3 levels, H, W).
+    inputs = (*InterDecoders.inputs, "reference")
+    outputs = ("frame",)
 
-        Coarser levels are enlarged together, one doubling for all: the same values with 4 interpolations for 10.
-        """
-        size = 2 * math.ceil(3 * self.sigma) + 1
-        kernel = gaussian_kernel2d(size, self.sigma, reference.device, reference.dtype)
-        pyramid = [gaussian_blur(reference, kernel=kernel)]
-        for _ in range(self.levels - 2):
-            pyramid.append(gaussian_blur(functional.avg_pool2d(pyramid[-1], 2), kernel=kernel))
-        enlarged = pyramid.pop()
-        for level in reversed(pyramid):
-            doubled = functional.interpolate(enlarged, scale_factor=2, mode="bilinear", align_corners=False)
-            enlarged = torch.cat((level, doubled), dim=1)
-        return torch.cat((reference, enlarged), dim=1)
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self._decoders = InterDecoders(model)
+        self._predict = model.forward_prediction
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        *latents, reference = inputs
+        motion, residual = self._decoders(*latents)
+        frame: torch.Tensor = self._predict(reference, motion) + residual
+        return frame
 
 
 def _hyperprior(module: Any) -> Hyperprior:

@@ -14,49 +14,30 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 import onnxruntime
-import torch
-from compressai.models.video.google import ScaleSpaceFlow
 
 warnings.simplefilter("ignore")
 
+from nvc_check.exporter.float_warp import write_float_warp  # noqa: E402
 from nvc_check.exporter.graph_writer import GraphWriter  # noqa: E402
-from nvc_check.exporter.torch_export import OPSET  # noqa: E402
 from nvc_check.exporter.warp import FLOW_EXPONENT, SCALE_EXPONENT, write_warp  # noqa: E402
-from nvc_check.models.video_codec import InterGraph  # noqa: E402
 
 
-class FloatWarp(torch.nn.Module):
-    """reference: (1, 3, H, W) peak 1, motion: (1, 3, H, W) -> (1, 3, H, W)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inter = InterGraph(ScaleSpaceFlow().eval(), native=False)
-
-    def forward(self, reference: torch.Tensor, motion: torch.Tensor) -> torch.Tensor:
-        return self.inter._predict(reference, motion)
+def inputs_of(**widths: int) -> list[ir.Value]:
+    return [
+        ir.Value(name=name, type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape([1, width, "height", "width"]))
+        for name, width in widths.items()
+    ]
 
 
 def float_model() -> ir.Model:
-    height, width = torch.export.Dim("height"), torch.export.Dim("width")
-    program = torch.onnx.export(
-        FloatWarp().eval(),
-        (torch.zeros(1, 3, 128, 192), torch.zeros(1, 3, 128, 192)),
-        dynamo=True,
-        input_names=["reference", "motion"],
-        output_names=["predicted"],
-        dynamic_shapes=({2: 16 * height, 3: 16 * width},) * 2,
-        opset_version=OPSET,
-        verbose=False,
-    )
-    assert program is not None
-    return program.model
+    inputs = inputs_of(reference=3, motion=3)
+    graph = GraphWriter("warp", inputs)
+    predicted = write_float_warp(graph, *inputs, levels=6, sigma=1.5, flow_unit=None)
+    return graph.finish([(predicted, "predicted", ir.DataType.FLOAT, [1, 3, "height", "width"])])
 
 
 def integer_model() -> ir.Model:
-    inputs = [
-        ir.Value(name=name, type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape([1, channels, "height", "width"]))
-        for name, channels in (("reference", 3), ("flow", 2), ("scale", 1))
-    ]
+    inputs = inputs_of(reference=3, flow=2, scale=1)
     graph = GraphWriter("warp", inputs)
     predicted = write_warp(graph, *inputs, levels=6, sigma=1.5)
     return graph.finish([(predicted, "predicted", ir.DataType.FLOAT, [1, 3, "height", "width"])])

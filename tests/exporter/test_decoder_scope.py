@@ -236,10 +236,10 @@ def test_an_unknown_operator_is_refused_by_name(middle: nn.Module, says: str) ->
 def test_a_flow_unit_that_is_no_power_of_two_is_refused() -> None:
     """Its positions would not lie on a dyadic grid."""
     from nvc_check.models.ssf_small import ScaleSpaceFlowSmall
-    from nvc_check.models.video_codec import InterGraph
+    from nvc_check.models.video_codec import InterDecoders
 
     model = ScaleSpaceFlowSmall(8)
     model.flow_unit = 48.0
     unread = ir.Model(ir.Graph([], [], nodes=[]), ir_version=10)
     with pytest.raises(ExportRefusedError, match="flow in units of 48 pixels, expected a power of two"):
-        inter_graphs("inter_frame", InterGraph(model, native=False), unread, {}, {}, power_of_two=True)
+        inter_graphs("inter_frame", InterDecoders(model), unread, {}, {}, power_of_two=True)
