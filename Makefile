@@ -86,10 +86,12 @@ fuzz: install
 	PYTHONPATH=tests $(BIN)/python -W ignore tests/property/fuzz.py --graphs $(GRAPHS)
 	PYTHONPATH=tests $(BIN)/python -W ignore tests/property/decoders.py --decoders $(DECODERS)
 
-# VALUES tensor values of an image and a video codec at scope decoder, compared with the oracle
+# every layer of an image and a video codec at scope decoder on its hardest inputs, and VALUES of their tensors,
+# compared with the oracle
 full: install
 	$(BIN)/nvc-check export mbt2018-mean-relu-small --scope decoder --out $(OUT)/full/image
 	$(BIN)/nvc-check export ssf-small --scope decoder --out $(OUT)/full/video
+	PYTHONPATH=tests $(BIN)/python -W ignore tests/exporter/extremes.py $(OUT)/full/image $(OUT)/full/video
 	$(BIN)/python -W ignore tests/bench/full.py $(OUT)/full/image $(OUT)/full/video --values $(VALUES) \
 	    --size $(SIZE) --legs cpu,cpu:opt=off,cpu:flavour=carrier,openvino
 

@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from nvc_check.exporter.abstract import Abstract, Shape, of_constant, uniform
+from nvc_check.exporter.abstract import Abstract, Float64, Shape, of_constant, uniform
 from nvc_check.exporter.certificate_kernels import Topology, kernel, placement_hazards
 from nvc_check.exporter.certificate_refusals import refusal
 from nvc_check.exporter.certificate_rewrites import rewrite_hazards
@@ -104,6 +104,14 @@ def certify(model: onnx.ModelProto) -> Certificate:
     targets = {name: not any(node.failures(target) for node in nodes) for name, target in TARGETS.items()}
     exact = all(node.exact for node in nodes)
     return Certificate(model.graph.name, exact, assumptions, nodes, targets, tuple(sorted(walk.conditions)))
+
+
+def tensor_ranges(model: onnx.ModelProto) -> dict[str, tuple[Float64, Float64]]:
+    """Tensor -> lowest and highest value that the graph lets it have, (C,) per channel or (1,); of exact tensors."""
+    walk = _Walk(model)
+    for position, node in enumerate(model.graph.node):
+        walk.node(node, position)
+    return {name: (value.low, value.high) for name, value in walk.values.items() if value is not None}
 
 
 class _Walk:

@@ -123,7 +123,9 @@ class RandomDecoder:
 
     def _combine(self) -> None:
         name, width, size = self._pick()
-        others = [other for other in self._tensors if other[2] == size]
+        others = [other for other in self._tensors if other[2] == size and other[0] != name]
+        if not others:
+            return
         other, other_width, _ = others[int(self.rng.integers(len(others)))]
         if other_width == width and self.rng.random() < 0.7:
             self._node(str(self.rng.choice(["Add", "Sub"])), [name, other], width, size)

@@ -1,0 +1,55 @@
+"""Every layer of exported graphs, alone, on inputs that make its accumulator as large as the certificate says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnx
+import openvino
+import pytest
+from exporter.extremes import Layer, layers_of, pushed
+
+from nvc_check.checker.calibration import calibration_pictures
+from nvc_check.exporter.export import export_package
+from nvc_check.models.codecs import load_codec
+from nvc_check.runtimes.oracle import ExactGraph
+
+
+@pytest.fixture(scope="module")
+def layers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Layer]]:
+    """File -> layers, of the bundled image codec at scope decoder."""
+    out = tmp_path_factory.mktemp("extremes") / "package"
+    pictures = list(calibration_pictures(None))[::4]
+    package = export_package(load_codec("mbt2018-mean-relu-small"), pictures, out, scope="decoder")
+    files = [package.root / name for name in package.manifest.files if name.startswith("int/")]
+    return {file.name: list(layers_of(onnx.load(file))) for file in files}
+
+
+def test_every_layer_is_exact_at_its_largest_accumulator(layers: dict[str, list[Layer]]) -> None:
+    """0 differ from the oracle; the bound is reached to within the bias and rounding that it has room for."""
+    core, counts, shares = openvino.Core(), [], []
+    for file, found in layers.items():
+        counts.append(len(found))
+        for layer in found:
+            result = pushed(layer, core)
+            assert not result.wrong, (file, layer.name, result.wrong)
+            assert result.largest <= layer.bound, (file, layer.name)
+            shares.append(result.largest / layer.bound)
+    assert min(counts) >= 3
+    print(f"{len(shares)} layers, accumulators at {100 * min(shares):.0f} to {100 * max(shares):.0f} % of the bounds")
+    assert min(shares) > 0.45  # uint8 activations reach one sign only, the bound holds for both
+    assert max(shares) > 0.95
+
+
+def test_a_layer_beyond_its_bound_is_noticed(layers: dict[str, list[Layer]]) -> None:
+    """With twice the weights the same inputs reach more than was proven."""
+    layer = next(layer for layer in layers["frame.carrier.onnx"] if "ConvTranspose" in str(layer.model.graph.node))
+    model = onnx.ModelProto()
+    model.CopyFrom(layer.model)
+    weight = next(item for item in model.graph.initializer if len(item.dims) == 4)
+    doubled: Any = onnx.numpy_helper.to_array(weight).copy()
+    doubled[:, :, ::2] *= 3  # the grid stays
+    weight.CopyFrom(onnx.numpy_helper.from_array(doubled, weight.name))
+    exact = ExactGraph(model)
+    exact({"x": layer.x})
+    assert max(exact.largest.values()) > layer.bound
