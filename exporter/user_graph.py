@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
+import onnxscript.optimizer
 from numpy.typing import NDArray
 from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
@@ -55,13 +56,14 @@ def quantize_user_graph(model: ir.Model, calibration: list[Mapping[str, NDArray[
     """The integer form.
 
     Args:
-        model: float32 graph; its inputs (1, C, h, w) with C known; weights inside.
+        model: float32 graph; its inputs (1, C, h, w) with C known; weights inside. It is simplified in place.
         calibration: inputs by name, (1, C, h, w) each.
 
     Raises:
         ExportRefusedError: an operator without exact form, by name, with what would make it exact; a bound that cannot
             hold.
     """
+    onnxscript.optimizer.optimize(model)  # folds constants, and BatchNormalization into convolutions
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     opset = model.graph.opset_imports.get("", 0)
     if opset not in OPSETS:
@@ -86,7 +88,7 @@ def _noise(known: Known) -> float:
     """Signal to noise in dB, the signal's mean apart."""
     real = np.concatenate([each.reshape(-1) for each in known.real])
     made = np.concatenate([(each * np.exp2(column(known.unit))).reshape(-1) for each in known.integers])
-    smallest = np.finfo(np.float64).tiny
+    smallest = 1e-30
     return float(10 * np.log10(max(np.var(real), smallest) / max(np.mean((made - real) ** 2), smallest)))
 
 
@@ -95,17 +97,16 @@ class _Reader:
 
     def __init__(self, model: ir.Model, calibration: list[Mapping[str, NDArray[np.float32]]]) -> None:
         self._graph = model.graph
-        self._plan = Plan()
         given = [value for value in model.graph.inputs if value.const_value is None]
         self.inputs = {str(value.name): _input(value, calibration) for value in given}
+        self._plan = Plan(self.inputs)
         self.dtypes = {str(v.name): "int32" if v.dtype == ir.DataType.INT32 else "float32" for v in given}
         self._known = dict(self.inputs)
         self._outputs = [str(value.name) for value in model.graph.outputs]
         self._fused: set[str] = set()  # outputs of Relu nodes that were made with the layer in front of them
 
     def read(self, node: ir.Node) -> None:
-        if not node.name:
-            node.name = f"{node.op_type}_{node.outputs[0].name}"
+        node.name = node.name or f"{node.op_type}_{node.outputs[0].name}"
         if str(node.outputs[0].name) in self._fused:
             self._known[str(node.outputs[0].name)] = self._known[str(getattr(node.inputs[0], "name", ""))]
             return

@@ -356,20 +356,22 @@ def _pad(site: Site) -> Known:
     return replace(made, low=min(made.low, 0), high=max(made.high, 0)) if mode == "constant" else made
 
 
-def _identity(site: Site) -> Known:
+def _cast(site: Site) -> Known:
+    if attribute(site.node, "to", 0) != ir.DataType.FLOAT:
+        site.refuse("expected a Cast to float32: others round")
     return site.first()
 
 
 OPERATORS: dict[str, Callable[[Site], Known | list[Known]]] = {
     "Add": _sum,
-    "Cast": _identity,
+    "Cast": _cast,
     "Clip": _clip,
     "Concat": _concat,
     "Conv": _convolution,
     "ConvTranspose": _convolution,
     "DepthToSpace": _depth_to_space,
     "Div": _product,
-    "Identity": _identity,
+    "Identity": Site.first,
     "LeakyRelu": _leaky_relu,
     "Mul": _product,
     "Neg": _negative,

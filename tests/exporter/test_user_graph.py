@@ -125,6 +125,7 @@ REFUSED = [
     (single("Div", {}, ["x", "c"]), r"node odd \(Div\): two tensors"),
     (single("InstanceNormalization", WEIGHT, ["c", "w", "w"]), r"\(InstanceNormalization\).*another normalization"),
     (single("ConvTranspose", WEIGHT, ["c", "w"], strides=[3, 3]), "a kernel of 2 with stride 3"),
+    (single("Cast", {}, ["c"], to=TensorProto.FLOAT16), "expected a Cast to float32"),
     (single("Conv", WEIGHT, ["c", "w"], dilations=[2, 2]), "dilation 1"),
     (single("DepthToSpace", {}, ["c"], blocksize=3), "not a multiple of 9"),
     (single("LeakyRelu", {}, ["c"], alpha=1.5), r"alpha 1\.5, expected 0 to 1"),
@@ -137,6 +138,28 @@ def test_what_has_no_exact_form_is_refused_by_name(model: onnx.ModelProto, says:
     x = np.arange(4 * 36, dtype=np.float32).reshape(1, 4, 6, 6) / 7
     with pytest.raises(ExportRefusedError, match=says):
         quantize_user_graph(ir.from_proto(model), [{"x": x}])
+
+
+def test_a_node_called_as_an_input_is_refused() -> None:
+    """Tensors are known by them: one would take the other's place."""
+    model = single("Relu", {}, ["c"])
+    model.graph.node[1].name = "x"
+    with pytest.raises(ExportRefusedError, match="two tensors would be called x"):
+        quantize_user_graph(ir.from_proto(model), [{"x": np.ones((1, 4, 6, 6), np.float32)}])
+
+
+def test_a_batch_normalization_is_folded() -> None:
+    """(x - 1) * 4 / 2 + 3, on integers: nothing is lost but the rounding of the weights."""
+    tensors = {"g": [4] * 4, "b": [3] * 4, "m": [1] * 4, "v": [4 - 1e-5] * 4}
+    constants = {name: np.array(values, np.float32) for name, values in tensors.items()}
+    made = quantize_user_graph(
+        ir.from_proto(single("BatchNormalization", constants, ["c", "g", "b", "m", "v"])),
+        [{"x": np.arange(-72, 72, dtype=np.float32).reshape(1, 4, 6, 6)}],
+    )
+    x = np.arange(64, dtype=np.int32).reshape(1, 4, 4, 4)
+    (result,) = on_oracle(ir.to_proto(made.graphs["qdq"]), {"x": x}) or []
+    found = np.ldexp(result.astype(np.float64), made.outputs["z"].exponent)
+    assert np.abs(found - ((x - 1.0) * 2 + 3)).max() < 0.1
 
 
 def test_a_wrong_calibration_is_named() -> None:
