@@ -17,7 +17,9 @@ from onnx_ir.passes.common import LiftConstantsToInitializersPass
 from nvc_check.exporter.certificate_refusals import refusal
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.integer_graph import FLAVOURS
-from nvc_check.exporter.user_operators import OPERATORS, Site, pixel_labels
+from nvc_check.exporter.user_moves import pixel_labels
+from nvc_check.exporter.user_operators import OPERATORS
+from nvc_check.exporter.user_site import Site
 from nvc_check.exporter.user_values import (
     HELD,
     HIGH,
