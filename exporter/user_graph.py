@@ -101,7 +101,7 @@ class _Reader:
         self._graph = model.graph
         given = [value for value in model.graph.inputs if value.const_value is None]
         self.inputs = {str(value.name): _input(value, calibration) for value in given}
-        self._plan = Plan(self.inputs)
+        self._plan = Plan()
         self.dtypes = {str(v.name): "int32" if v.dtype == ir.DataType.INT32 else "float32" for v in given}
         self._known = dict(self.inputs)
         self._outputs = [str(value.name) for value in model.graph.outputs]

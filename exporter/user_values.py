@@ -6,14 +6,14 @@ grid per channel. Sums are put on a common grid of 24 bits, then rounded once: f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from nvc_check.exporter.graph_writer import GraphWriter
+from nvc_check.exporter.graph_writer import GraphWriter, same_name
 from nvc_check.exporter.integer_graph import Flavour
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.grid import exponent_to_hold, is_power_of_two
@@ -58,20 +58,21 @@ Write = Callable[[GraphWriter, Flavour, dict[str, ir.Value]], ir.Value]
 class Plan:
     """How the integer graph is written, tensor by tensor; both flavours follow it."""
 
-    def __init__(self, inputs: Iterable[str]) -> None:
+    def __init__(self) -> None:
         self._steps: list[tuple[str, Write]] = []
-        self._names = set(inputs)
 
     def add(self, name: str, write: Write) -> None:
-        """Raises ExportRefusedError where another tensor has that name."""
-        if name in self._names:
-            raise ExportRefusedError(f"two tensors would be called {name}; expected inputs and nodes with names apart")
-        self._names.add(name)
         self._steps.append((name, write))
 
     def follow(self, graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> None:
-        """Writes everything; `values` has the graph's inputs and gets all tensors."""
+        """Writes everything; `values` has the graph's inputs and gets all tensors.
+
+        Raises:
+            ExportRefusedError: two tensors of one name.
+        """
         for name, write in self._steps:
+            if name in values:
+                raise ExportRefusedError(same_name(name))
             values[name] = write(graph, style, values)
 
 

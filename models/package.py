@@ -6,6 +6,8 @@ tables.npz         frozen integer CDFs, thresholds, offsets; never rebuilt on th
 codec.safetensors  all weights (float16-representable), for the torch leg and for encoding
 fp32/              entropy.onnx, frame.onnx
 int/               entropy.qdq.onnx, entropy.carrier.onnx; at scope decoder also frame.qdq.onnx, frame.carrier.onnx
+
+Of a user's ONNX decoder: manifest.json, certificate.json, fp32/decoder.onnx, int/decoder.qdq.onnx and .carrier.onnx.
 """
 
 from __future__ import annotations
