@@ -16,7 +16,7 @@ MATRIX ?= exact torch torch:isa=sse41 cpu cpu:opt=off cpu:flavour=carrier openvi
 TRACES := $(OUT)/matrix
 export NVC_CHECK_HOME ?= $(CURDIR)/.legs
 
-.PHONY: install system run test check lint-workflows matrix conformance bench fuzz full clean
+.PHONY: install system run test check lint-workflows matrix conformance bench fuzz packages full layers clean
 
 install: .venv/installed
 
@@ -86,14 +86,18 @@ fuzz: install
 	PYTHONPATH=tests $(BIN)/python -W ignore tests/property/fuzz.py --graphs $(GRAPHS)
 	PYTHONPATH=tests $(BIN)/python -W ignore tests/property/decoders.py --decoders $(DECODERS)
 
-# every layer of an image and a video codec at scope decoder on its hardest inputs, and VALUES of their tensors,
-# compared with the oracle
-full: install
+packages: install
 	$(BIN)/nvc-check export mbt2018-mean-relu-small --scope decoder --out $(OUT)/full/image
 	$(BIN)/nvc-check export ssf-small --scope decoder --out $(OUT)/full/video
-	PYTHONPATH=tests $(BIN)/python -W ignore tests/exporter/extremes.py $(OUT)/full/image $(OUT)/full/video
+
+# VALUES tensor values of an image and a video codec at scope decoder, compared with the oracle
+full: packages
 	$(BIN)/python -W ignore tests/bench/full.py $(OUT)/full/image $(OUT)/full/video --values $(VALUES) \
 	    --size $(SIZE) --legs cpu,cpu:opt=off,cpu:flavour=carrier,openvino
+
+# every layer of both on its hardest inputs
+layers: packages
+	PYTHONPATH=tests $(BIN)/python -W ignore tests/exporter/extremes.py $(OUT)/full/image $(OUT)/full/video
 
 clean:
 	rm -rf .venv build results .legs

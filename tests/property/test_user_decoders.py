@@ -7,7 +7,7 @@ import openvino
 import pytest
 from property.decoders import check
 
-DECODERS = 12
+DECODERS = 8
 TARGETS = {"any", "ort-cpu", "avx2", "cuda", "webgpu", "openvino"}
 
 
