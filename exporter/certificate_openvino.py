@@ -36,7 +36,9 @@ def openvino_hazards(node: onnx.NodeProto, call: Call, topology: Topology, value
             *_scaled_and_shifted(node, topology, values),
             *_scaled_and_added(node, topology, values),
         ]
-    return _points(node, call, topology, values) if node.op_type == "Conv" else []
+    if node.op_type == "Conv":
+        return [*_points(node, call, topology, values), *_joined_with_zero_point(node, call, topology, values)]
+    return []
 
 
 def _behind(
@@ -182,6 +184,27 @@ def _points(node: onnx.NodeProto, call: Call, topology: Topology, values: Values
             reason = f"a 1x1 Conv of integer weights behind {step.name}: OpenVINO mixes up its axes"
             return [Hazard(OPENVINO, reason, "the Transpose behind the Conv, or weights as float32")]
     return []
+
+
+def _joined_with_zero_point(node: onnx.NodeProto, call: Call, topology: Topology, values: Values) -> list[Hazard]:
+    """OpenVINO computes a Conv of integer weights wrong on an int8 tensor with a zero point that was a Concat before.
+
+    Seen with one part from a MatMul; uint8 with the same zero point is right.
+    """
+    source = topology.producer.get(node.input[0])
+    if call.input(1).stored is None or source is None or source.op_type != "DequantizeLinear" or len(source.input) < 3:
+        return []
+    stored, zero = values.get(source.input[0]), values.get(source.input[2])
+    quantize = topology.producer.get(source.input[0])
+    plain = zero is None or zero.constant is None or not np.any(zero.constant)
+    if plain or stored is None or stored.dtype != "int8" or quantize is None or quantize.op_type != "QuantizeLinear":
+        return []
+    steps = list(_behind(quantize.input[0], topology, values))
+    joined = topology.producer.get(_start(steps, values) if steps else quantize.input[0])
+    if joined is None or joined.op_type != "Concat":
+        return []
+    reason = f"int8 with a zero point behind {joined.name}: OpenVINO computes the Conv of integer weights wrong"
+    return [Hazard(OPENVINO, reason, "uint8 with zero point 128, or QuantizeLinear in front of the Concat")]
 
 
 def _constant(value: Abstract | None) -> bool:
