@@ -69,7 +69,8 @@ class GraphWriter:
     def finish(self, outputs: Sequence[tuple[ir.Value, str, ir.DataType, Sequence[int | str]]]) -> ir.Model:
         """The model with `outputs`: (value, name, dtype, shape) each."""
         for value, name, dtype, shape in outputs:
-            self._take(name)
+            if value.name != name:
+                self._take(name)
             value.name, value.dtype, value.shape = name, dtype, ir.Shape(shape)
         graph = ir.Graph(
             self.inputs,
