@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nvc_check.checker.difference import Difference
+from nvc_check.checker.fidelity import Fidelity, Outputs, clipped_rows, rate_rows, warnings_of
 from nvc_check.checker.report import (
     First,
     FrameRow,
     LegRow,
     PackageRow,
     PlacementRow,
-    RateRow,
     Report,
     ResultRow,
     VerdictRow,
@@ -29,7 +29,7 @@ from nvc_check.checker.report import (
     with_compared,
 )
 from nvc_check.models.errors import NvcCheckError, ProviderUnavailableError, RunFailedError, UsageError
-from nvc_check.models.package import Package
+from nvc_check.models.package import OUTPUT, Package
 from nvc_check.models.symbols import FrameInfo, Symbols
 from nvc_check.runtimes.leg import EngineInfo, LegSpec, Tensors
 from nvc_check.runtimes.process import LegProcess
@@ -102,7 +102,7 @@ def compare(
     """Decodes every frame on every leg, and compares with the path's reference (`references`: path -> leg).
 
     The legs run one after the other for each frame, so that they do not take each other's cores; no more than two
-    legs' tensors are held at a time.
+    legs' tensors are held at a time, and the FP32 reference's outputs of a user's decoder.
 
     Raises:
         UsageError: a leg's option is unknown.
@@ -118,14 +118,17 @@ def compare(
             except (ProviderUnavailableError, RunFailedError) as error:
                 leg.error = error
         differences: dict[tuple[str, str, str, str], Difference] = {}
+        fidelity = Fidelity(package.manifest)
         started = time.perf_counter()
         for number, info in enumerate(symbols.frames):
+            given: dict[str, Outputs] = {}
             for path in ("fp32", "int"):
                 ordered = sorted(legs, key=lambda leg: leg.spec.name != references[path])
-                _one_frame(path, number, info, symbols.read(number, path), ordered, differences, observer)
+                given[path] = _one_frame(path, number, info, symbols.read(number, path), ordered, differences, observer)
+            fidelity.add(given["int"], given["fp32"])
             progress(info.name)
         seconds = time.perf_counter() - started
-    return _report(package, symbols, legs, differences, seconds, strict)
+    return _report(package, symbols, legs, differences, fidelity, seconds, strict)
 
 
 def _one_frame(
@@ -136,7 +139,8 @@ def _one_frame(
     legs: list[Leg],
     differences: dict[tuple[str, str, str, str], Difference],
     observer: FrameObserver | None,
-) -> None:
+) -> Outputs:
+    """Counts one frame of one path, and gives the references' outputs of a user's decoder."""
     references: dict[str, Leg] = {}  # tensor -> the leg that it is compared with: the first that has it
     for leg in legs:
         if not leg.decode(path, symbols):
@@ -154,8 +158,10 @@ def _one_frame(
                     observer(path, leg.spec.name, reference.spec.name, number, info, shown, expected)
         if leg not in references.values():
             leg.tensors = {}
+    given = {name: (leg.spec.name, leg.tensors[name]) for name, leg in references.items() if name.startswith(OUTPUT)}
     for leg in legs:
         leg.tensors = {}
+    return given
 
 
 def picture(frame: NDArray[Any], height: int, width: int) -> NDArray[np.float32]:
@@ -171,12 +177,14 @@ def _report(
     symbols: Symbols,
     legs: list[Leg],
     differences: dict[tuple[str, str, str, str], Difference],
+    fidelity: Fidelity,
     seconds: float,
     strict: bool,
 ) -> Report:
     results = [result_row(*key, difference) for key, difference in differences.items()]
     rows = [_leg_row(leg, path) for path in ("fp32", "int") for leg in legs if path in (leg.paths or REFERENCE)]
     rows = with_compared(rows, results)
+    near, clipped = fidelity.rows(), clipped_rows(symbols.frames)
     scope = package.manifest.scope
     verdict = VerdictRow(fp32=verdict_of(results, "fp32", scope), int=verdict_of(results, "int", scope))
     return Report(
@@ -184,7 +192,10 @@ def _report(
         symbols={"digest": symbols.digest, "frames": str(len(symbols.frames)), **symbols.source},
         legs=rows,
         results=results,
-        rate=_rates(symbols),
+        rate=rate_rows(symbols.frames),
+        fidelity=near,
+        clipped=clipped,
+        warnings=warnings_of(near, clipped, symbols.frames),
         verdict=verdict,
         seconds=round(seconds, 3),
         exit_code=exit_code_of(verdict, rows, strict),
@@ -232,19 +243,3 @@ def result_row(path: str, leg: str, reference: str, tensor: str, difference: Dif
         failure=failure_of(path, tensor, mismatched > 0),
         by_frame=[FrameRow(**vars(row)) for row in rows],
     )
-
-
-def _rates(symbols: Symbols) -> list[RateRow]:
-    """None where nothing was encoded, as for a user's decoder."""
-    if not all(frame.bits for frame in symbols.frames):
-        return []
-    pixels = sum(frame.height * frame.width for frame in symbols.frames)
-    return [
-        RateRow(
-            path=path,
-            bits=sum(frame.bits[path] for frame in symbols.frames),
-            bits_per_pixel=sum(frame.bits[path] for frame in symbols.frames) / pixels,
-            psnr=float(np.mean([frame.psnr[path] for frame in symbols.frames])),
-        )
-        for path in ("fp32", "int")
-    ]

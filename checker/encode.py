@@ -15,7 +15,7 @@ from nvc_check.checker.difference import psnr
 from nvc_check.models.atomic import whole_file
 from nvc_check.models.codecs import load_codec
 from nvc_check.models.package import FRAME_PEAK, Package, graph_name
-from nvc_check.models.symbols import FrameInfo, SymbolsWriter
+from nvc_check.models.symbols import Clipping, FrameInfo, SymbolsWriter
 from nvc_check.models.tables import indexes_from_scales
 from nvc_check.runtimes.decoding import Decoder
 from nvc_check.runtimes.oracle import ExactGraph, Oracle
@@ -26,11 +26,15 @@ Int32 = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Coded:
-    """One frame on one path: symbols `<part>.<y|z>` int32, bits from the frozen tables, frame (1, 3, H, W) float32."""
+    """One frame on one path: symbols `<part>.<y|z>` int32, bits from the frozen tables, frame (1, 3, H, W) float32.
+
+    `clipped`: of symbols that the path clips to a range, how many lay outside it.
+    """
 
     symbols: dict[str, Int32]
     bits: float
     frame: Float32
+    clipped: dict[str, Clipping]
 
 
 class Encoder:
@@ -64,17 +68,21 @@ class Encoder:
 
     def _encode(self, path: str, frame: torch.Tensor) -> Coded:
         symbols: dict[str, Int32] = {}
+        clipped: dict[str, Clipping] = {}
         bits = 0.0
 
         def code(part: str, y: torch.Tensor) -> torch.Tensor:
             nonlocal bits
             z = self._codec.hyperpriors[part].z_symbols(y)
+            limits = self._parts[part]
             if path == "int":
-                z = np.clip(z, self._parts[part].z_min, self._parts[part].z_max)
+                clipped[f"{part}.z"] = Clipping.of(z, limits.z_min, limits.z_max)
+                z = np.clip(z, limits.z_min, limits.z_max)
             indexes, means = self._parameters(path, part, z)
             y_symbols = np.rint(y.numpy() - means).astype(np.int32)
-            if path == "int" and self._decoder is not None:
-                y_symbols = np.clip(y_symbols, self._parts[part].y_min, self._parts[part].y_max)
+            if path == "int" and limits.y_min is not None and limits.y_max is not None:
+                clipped[f"{part}.y"] = Clipping.of(y_symbols, limits.y_min, limits.y_max)
+                y_symbols = np.clip(y_symbols, limits.y_min, limits.y_max)
             symbols[f"{part}.y"], symbols[f"{part}.z"] = y_symbols, z
             tables = self._tables[part]
             bits += tables.y_bits(y_symbols, indexes) + tables.z_bits(z)
@@ -86,7 +94,7 @@ class Encoder:
             decoded = torch.from_numpy(picture.astype(np.float32) / np.float32(FRAME_PEAK))
         if self._is_video:
             self._references[path] = decoded
-        return Coded(symbols, bits, decoded.numpy())
+        return Coded(symbols, bits, decoded.numpy(), clipped)
 
     def _parameters(self, path: str, part: str, z: Int32) -> tuple[Int32, Float32]:
         if path == "fp32":
@@ -123,7 +131,7 @@ def write_symbols(
             original = rgb.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
             bits = {path: c.bits for path, c in coded.items()}
             quality = {path: psnr(cropped(c.frame, height, width), original) for path, c in coded.items()}
-            info = FrameInfo(name, height, width, bits, quality)
+            info = FrameInfo(name, height, width, bits, quality, coded["int"].clipped)
             writer.add(info, {path: c.symbols for path, c in coded.items()})
             progress(name)
         writer.finish()

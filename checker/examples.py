@@ -5,15 +5,15 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nvc_check.models.atomic import whole_file
 from nvc_check.models.errors import UsageError
-from nvc_check.models.grid import to_grid
 from nvc_check.models.package import Package
-from nvc_check.models.symbols import PATHS, FrameInfo, SymbolsWriter
+from nvc_check.models.symbols import Clipping, FrameInfo, SymbolsWriter
 
 Example = dict[str, NDArray[np.float32]]
 
@@ -22,8 +22,40 @@ def read_examples(source: Path, inputs: Collection[str]) -> Iterator[tuple[str, 
     """(file name, inputs by name), of a .npz file, or of all those in a folder in the order of their names.
 
     Raises:
-        UsageError: nothing there, not NumPy arrays, or an input missing.
+        UsageError: nothing there, not NumPy arrays, an input missing, or values that float32 does not hold.
     """
+    for name, arrays in _arrays(source, inputs):
+        yield name, {entry: _as_given(name, entry, array, "float32") for entry, array in arrays.items()}
+
+
+def write_examples(package: Package, source: Path, out: Path) -> None:
+    """The symbols file of a user's decoder: its inputs as given for FP32, in steps of their grids for integers.
+
+    Raises:
+        UsageError: as read_examples; a shape or values that the decoder does not take; `out` cannot be written.
+    """
+    grids = package.manifest.inputs
+    with whole_file(out) as part:
+        writer = SymbolsWriter(part, package.manifest.digest, {"source": source.name})
+        for name, arrays in _arrays(source, grids):
+            given, steps, clipped = {}, {}, {}
+            for entry, array in arrays.items():
+                grid = grids[entry]
+                if array.ndim != 4 or array.shape[:2] != (1, grid.channels) or not array.size:
+                    raise UsageError(f"{name}: {entry} is {array.shape}, expected (1, {grid.channels}, height, width)")
+                given[entry] = _as_given(name, entry, array, grid.dtype)
+                unlimited = np.rint(
+                    np.ldexp(given[entry].astype(np.float64), -grid.exponent)
+                )  # no int64 holds them all
+                steps[entry] = np.clip(unlimited, grid.low, grid.high).astype(np.int32)
+                clipped[entry] = Clipping.of(unlimited, grid.low, grid.high)
+            height, width = next(iter(steps.values())).shape[2:]
+            writer.add(FrameInfo(name, height, width, {}, {}, clipped), {"fp32": given, "int": steps})
+        writer.finish()
+
+
+def _arrays(source: Path, inputs: Collection[str]) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
+    """(file name, inputs by name) as they are: finite real numbers of any dtype and shape."""
     files = sorted(source.glob("*.npz")) if source.is_dir() else [source]
     if not files:
         raise UsageError(f"{source}: no .npz files, expected at least one with {', '.join(inputs)}")
@@ -40,26 +72,14 @@ def read_examples(source: Path, inputs: Collection[str]) -> Iterator[tuple[str, 
         wrong = [name for name in inputs if found[name].dtype.kind not in "fiub" or not np.isfinite(found[name]).all()]
         if wrong:
             raise UsageError(f"{file}: {wrong[0]} is {found[wrong[0]].dtype}, expected finite real numbers")
-        yield file.name, {name: found[name].astype(np.float32) for name in inputs}
+        yield file.name, {name: found[name] for name in inputs}
 
 
-def write_examples(package: Package, source: Path, out: Path) -> None:
-    """The symbols file of a user's decoder: its inputs in steps of their grids, the same for both paths.
-
-    Raises:
-        UsageError: as read_examples; a shape that the decoder does not take; `out` cannot be written.
-    """
-    grids = package.manifest.inputs
-    with whole_file(out) as part:
-        writer = SymbolsWriter(part, package.manifest.digest, {"source": source.name})
-        for name, example in read_examples(source, grids):
-            steps = {}
-            for entry, array in example.items():
-                grid = grids[entry]
-                if array.ndim != 4 or array.shape[:2] != (1, grid.channels):
-                    raise UsageError(f"{name}: {entry} is {array.shape}, expected (1, {grid.channels}, height, width)")
-                limited = np.clip(to_grid(array.astype(np.float64), grid.exponent), grid.low, grid.high)
-                steps[entry] = limited.astype(np.int32)
-            height, width = next(iter(steps.values())).shape[2:]
-            writer.add(FrameInfo(name, height, width, {}, {}), dict.fromkeys(PATHS, steps))
-        writer.finish()
+def _as_given(file: str, name: str, array: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """`array` as the float graph takes it, float32, or int32: whole numbers, ties to even; nothing is clipped."""
+    exact = array.astype(np.float64)
+    limits = np.finfo(np.float32) if dtype == "float32" else np.iinfo(np.int32)
+    whole = exact if dtype == "float32" else np.rint(exact)
+    if array.size and (whole.min() < limits.min or whole.max() > limits.max):
+        raise UsageError(f"{file}: {name} reaches {np.abs(exact).max():.3g}, expected values that {dtype} holds")
+    return whole.astype(dtype)

@@ -143,6 +143,29 @@ class RateRow(_Strict):
     psnr: float
 
 
+class FidelityRow(_Strict):
+    """One output of a user's decoder: how near the integers of `leg` are to the FP32 values of `reference`.
+
+    `snr_db`: 10 log10(variance of FP32 / mean squared difference) over all frames, 999 where nothing differs, None
+    where the shapes do; `calibration_db`: the same over the calibration, None where the package does not say.
+    """
+
+    tensor: str
+    leg: str
+    reference: str
+    values: int
+    snr_db: float | None
+    calibration_db: float | None
+
+
+class ClippedRow(_Strict):
+    """Of an input of the integer path, how many values lay outside its range and were clipped to it."""
+
+    input: str
+    values: int
+    clipped: int
+
+
 class VerdictRow(_Strict):
     fp32: Verdict
     int: Verdict
@@ -173,6 +196,9 @@ class Report(_Strict):
 
     Attributes:
         seconds: wall time of decoding and comparing all frames, engines already started; 0 for traces.
+        fidelity: of a user's decoder; a codec's is in `rate`, at the encoder.
+        clipped: by the encoder or when the inputs were read; none where a trace does not say.
+        warnings: what a verdict does not tell: the integer path is far from FP32 on this input.
         assumptions: on a runtime, that the package's certificate needs, A1 to A5; none for traces, without graphs.
     """
 
@@ -181,6 +207,9 @@ class Report(_Strict):
     legs: list[LegRow]
     results: list[ResultRow]
     rate: list[RateRow]
+    fidelity: list[FidelityRow] = []
+    clipped: list[ClippedRow] = []
+    warnings: list[str] = []
     verdict: VerdictRow
     seconds: float
     exit_code: int

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nvc_check.checker.report import Report, SweepPath, SweepRow
-from nvc_check.checker.table import package_line
+from nvc_check.checker.table import package_line, print_warnings
 
 
 def print_sweep(console: Console, report: Report) -> None:
@@ -27,6 +27,7 @@ def print_sweep(console: Console, report: Report) -> None:
             console.print(f"! {row.reason}", markup=False, style="yellow")
     for path in ("fp32", "int"):
         console.print(_conclusion(path, rows))
+    print_warnings(console, report)
 
 
 def _said(path: SweepPath) -> str:

@@ -6,7 +6,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from nvc_check.checker.difference import IDENTICAL
 from nvc_check.checker.drift_table import drift_tables, flip_table
+from nvc_check.checker.fidelity import percent
 from nvc_check.checker.placement_table import nodes_in_short, placement_lines
 from nvc_check.checker.report import LegRow, Report, ResultRow, decides
 
@@ -30,11 +32,19 @@ def print_report(console: Console, report: Report) -> None:
             console.print(table)
     for line in _rate(report):
         console.print(line)
+    if report.fidelity or report.clipped:
+        console.print(_fidelity(report))
     for path in ("fp32", "int"):
         _print_verdict(console, report, path)
+    print_warnings(console, report)
     if report.assumptions and report.package.exact:
         asked = " ".join(report.assumptions)
         console.print(f"certified for runtimes that keep {asked}; nvc-check certify spells them out", style="dim")
+
+
+def print_warnings(console: Console, report: Report) -> None:
+    for line in report.warnings:
+        console.print(f"! {line}", markup=False, style="yellow")
 
 
 def package_line(report: Report) -> str:
@@ -77,7 +87,7 @@ def _results(path: str, results: list[ResultRow]) -> Table:
             row.tensor,
             f"{row.values:,}" if row.values else "",
             _differ(row),
-            f"{100 * row.mismatched / row.values:.2g}" if row.mismatched and row.values else "",
+            percent(row.mismatched, row.values) if row.mismatched and row.values else "",
             _largest(row),
             _psnr(row),
             f"{row.first.frame}:{row.first.index}" if row.first else "",
@@ -113,7 +123,7 @@ def _short(count: int) -> str:
 def _psnr(row: ResultRow) -> str:
     if row.psnr_mean is None:
         return ""
-    return "same" if row.psnr_mean >= 999 else f"{row.psnr_mean:.1f}"
+    return "same" if row.psnr_mean >= IDENTICAL else f"{row.psnr_mean:.1f}"
 
 
 def _rate(report: Report) -> list[str]:
@@ -127,6 +137,30 @@ def _rate(report: Report) -> list[str]:
         f" ({fp32.bits_per_pixel:.4f} to {integer.bits_per_pixel:.4f} bpp) at {integer.psnr - fp32.psnr:+.3f} dB"
         f" ({fp32.psnr:.2f} to {integer.psnr:.2f} dB)"
     ]
+
+
+def _fidelity(report: Report) -> Table:
+    """Outputs by their distance from FP32, inputs by what was clipped of them."""
+    title = "Fidelity: the integer path against FP32 on this input"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    for name in ("tensor", "against"):
+        table.add_column(name, no_wrap=True, overflow="fold")
+    near = ("dB here", "dB at calibration") if report.fidelity else ()  # a codec's are in its rate
+    for name in ("values", *near, "clipped", "% clipped"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in report.fidelity:
+        here, before = _decibels(row.snr_db), _decibels(row.calibration_db)
+        table.add_row(row.tensor, row.reference, f"{row.values:,}", here, before, "", "")
+    for entry in report.clipped:
+        share = percent(entry.clipped, entry.values) if entry.values else ""
+        table.add_row(f"input {entry.input}", "", f"{entry.values:,}", *("" for _ in near), f"{entry.clipped:,}", share)
+    return table
+
+
+def _decibels(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return "same" if value >= IDENTICAL else f"{value:.1f}"
 
 
 def _print_verdict(console: Console, report: Report, path: str) -> None:

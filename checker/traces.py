@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nvc_check.checker.fidelity import Fidelity, Outputs
 from nvc_check.checker.report import PackageRow, PlacementRow
 from nvc_check.checker.traces_file import TraceWriter
-from nvc_check.checker.traces_format import Trace, TracedFrame, TracedLeg, TracedPath, TracedTensor
+from nvc_check.checker.traces_format import Trace, TracedFrame, TracedLeg, TracedNoise, TracedPath, TracedTensor
 from nvc_check.models.atomic import whole_file
 from nvc_check.models.errors import RunFailedError, UsageError
 from nvc_check.models.package import Package
@@ -70,19 +71,39 @@ def _record(
 ) -> Trace:
     info, paths = leg.open()
     digests: dict[str, list[dict[str, TracedTensor]]] = {path: [] for path in paths}
+    fidelity = Fidelity(package.manifest)
+    measured = package.manifest.kind == "graph" and {"fp32", "int"} <= set(paths)
     for number, frame in enumerate(symbols.frames):
+        given: dict[str, Outputs] = {}
         for path in paths:
-            described, decoded = leg.digest(path, symbols.read(number, path), writer.tensors)
+            described, decoded = leg.digest(path, symbols.read(number, path), writer.tensors or measured)
             digests[path].append({name: TracedTensor(**fields) for name, fields in described.items()})
             if writer.tensors:
                 writer.add(path, number, decoded)
+            if measured:
+                given[path] = {name: (leg.spec.name, tensor) for name, tensor in decoded.items()}
+        if measured:
+            fidelity.add(given["int"], given["fp32"])
         progress(frame.name)
     audits = {path: PlacementRow.of(leg.placement(path)) for path in paths}
     return Trace.signed(
         package=PackageRow.of(package.manifest),
         symbols=symbols.digest,
         leg=TracedLeg(name=leg.spec.name, label=label, **vars(info)),
-        frames=[TracedFrame(name=frame.name, height=frame.height, width=frame.width) for frame in symbols.frames],
+        frames=[TracedFrame.of(frame) for frame in symbols.frames],
+        fidelity=_traced(fidelity),
         paths={path: TracedPath(placement=audits[path], frames=digests[path]) for path in paths},
         stored=writer.tensors,
     )
+
+
+def _traced(fidelity: Fidelity) -> dict[str, TracedNoise]:
+    return {
+        tensor: TracedNoise(
+            values=noise.values,
+            signal=noise.signal,
+            noise=None if noise.shapes else noise.noise,
+            calibration_db=fidelity.calibrated(tensor),
+        )
+        for tensor, noise in fidelity.noises.items()
+    }

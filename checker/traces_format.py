@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from nvc_check.checker.report import PackageRow, PlacementRow
 from nvc_check.models.digest import document_digest
 from nvc_check.models.errors import BadArtifactError
+from nvc_check.models.symbols import FrameInfo
 
 SCHEMA: Literal["nvc-check/trace/2"] = "nvc-check/trace/2"
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -24,12 +26,48 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class TracedClipping(_Strict):
+    """Of so many values of an input of the integer path, how many lay outside its range and were clipped to it."""
+
+    values: int = Field(ge=0)
+    clipped: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _counted(self) -> TracedClipping:
+        if self.clipped > self.values:
+            raise ValueError(f"{self.clipped} of {self.values} values clipped")
+        return self
+
+
 class TracedFrame(_Strict):
-    """Size in pixels, before padding."""
+    """Size in pixels, before padding; what the symbols file says of it: bits and PSNR per path, what was clipped."""
 
     name: str
     height: int = Field(ge=1)
     width: int = Field(ge=1)
+    bits: dict[Literal["fp32", "int"], float] = {}
+    psnr: dict[Literal["fp32", "int"], float] = {}
+    clipped: dict[str, TracedClipping] = {}
+
+    @classmethod
+    def of(cls, info: FrameInfo) -> TracedFrame:
+        return cls.model_validate(asdict(info))
+
+    def info(self) -> FrameInfo:
+        return FrameInfo.parsed(self.model_dump())
+
+
+class TracedNoise(_Strict):
+    """Of an output of a user's decoder, sums over all frames: the leg's integer path against its own FP32 path.
+
+    `signal`: squared deviations of the FP32 values from their mean, `noise`: squared differences from them; None where
+    the shapes differ; `calibration_db`: signal to noise over the calibration, as the package says.
+    """
+
+    values: int = Field(ge=0)
+    signal: float = Field(ge=0)
+    noise: float | None = Field(ge=0)
+    calibration_db: float | None
 
 
 class TracedLeg(_Strict):
@@ -76,6 +114,7 @@ class Trace(_Strict):
     symbols: Sha256
     leg: TracedLeg
     frames: list[TracedFrame]
+    fidelity: dict[str, TracedNoise] = {}
     paths: dict[Literal["fp32", "int"], TracedPath]
     stored: bool
     digest: Sha256

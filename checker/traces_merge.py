@@ -9,7 +9,9 @@ from typing import Literal
 
 from nvc_check.checker.compare import REFERENCE, picture, result_row
 from nvc_check.checker.difference import IDENTICAL, Difference, FrameDifference
+from nvc_check.checker.fidelity import clipped_rows, decibels, rate_rows, warnings_of
 from nvc_check.checker.report import (
+    FidelityRow,
     LegRow,
     Report,
     ResultRow,
@@ -64,6 +66,10 @@ def compare_traces(
     first = merged[0].trace
     legs = [_leg_row(item, path, allow_fallback) for path in PATHS for item in merged if path in item.trace.paths]
     legs = with_compared(legs, results)
+    # of the first one's package: others' symbols are others
+    frames = [frame.info() for frame in first.frames]
+    of_first = [item for item in merged if item.trace.symbols == first.symbols]
+    near, clipped = _fidelity(of_first, allow_fallback), clipped_rows(frames)
     scope = first.package.scope
     verdict = VerdictRow(fp32=verdict_of(results, "fp32", scope), int=verdict_of(results, "int", scope))
     return Report(
@@ -71,11 +77,32 @@ def compare_traces(
         symbols={"digest": first.symbols, "frames": str(len(first.frames))},
         legs=legs,
         results=results,
-        rate=[],
+        rate=rate_rows(frames),
+        fidelity=near,
+        clipped=clipped,
+        warnings=warnings_of(near, clipped, frames),
         verdict=verdict,
         seconds=0.0,
         exit_code=exit_code_of(verdict, legs, strict),
     )
+
+
+def _fidelity(merged: list[Merged], allow_fallback: bool) -> list[FidelityRow]:
+    """As the first trace says that has both paths: where the integers are identical, every other says the same."""
+    for item in merged:
+        if item.trace.fidelity and (allow_fallback or not (item.fell_back("fp32") or item.fell_back("int"))):
+            return [
+                FidelityRow(
+                    tensor=tensor,
+                    leg=item.name,
+                    reference=item.name,
+                    values=sums.values,
+                    snr_db=None if sums.noise is None else decibels(sums.signal, sums.noise),
+                    calibration_db=sums.calibration_db,
+                )
+                for tensor, sums in item.trace.fidelity.items()
+            ]
+    return []
 
 
 def _check_same(opened: list[TraceFile], across_packages: bool) -> None:

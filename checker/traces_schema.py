@@ -10,7 +10,7 @@ from nvc_check.checker.traces_format import SCHEMA, Trace
 
 def trace_schema() -> dict[str, Any]:
     """JSON Schema 2020-12; what it cannot say (the digests, counts that must agree) is in docs/trace.md."""
-    generated = Trace.model_json_schema(by_alias=True, mode="serialization")
+    generated = Trace.model_json_schema(by_alias=True, mode="validation")
     dialect = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": dialect, "$id": f"urn:{SCHEMA.replace('/', ':')}", **generated}
 

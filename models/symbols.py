@@ -2,6 +2,9 @@
 
 A zip archive (stored, fixed dates) of NumPy arrays `<frame>/<path>/<part>.<y|z>.npy`, and `symbols.json` at the
 end. It is written and read frame by frame; its digest is the SHA-256 of the whole file.
+
+Of a user's decoder the arrays are its inputs: as given on the path `fp32`, in steps of their grids and clipped to them
+on `int`.
 """
 
 from __future__ import annotations
@@ -10,8 +13,8 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,9 +25,8 @@ from numpy.typing import NDArray
 from nvc_check.models.digest import canonical_json, file_digest
 from nvc_check.models.errors import BadArtifactError
 
-SCHEMA = "nvc-check/symbols/1"
+SCHEMA = "nvc-check/symbols/2"
 PATHS = ("fp32", "int")
-Int32 = NDArray[np.int32]
 
 # What zipfile raises for damage: RuntimeError for a flag that says encrypted, NotImplementedError (one of them) for an
 # unknown method, EOFError and zlib.error for the data themselves
@@ -32,14 +34,40 @@ DAMAGE = (OSError, EOFError, ValueError, RuntimeError, OverflowError, zipfile.Ba
 
 
 @dataclass(frozen=True)
+class Clipping:
+    """Of so many values of an integer path's input, how many lay outside its range and were clipped to it."""
+
+    values: int
+    clipped: int
+
+    @classmethod
+    def of(cls, steps: NDArray[Any], low: int, high: int) -> Clipping:
+        """`steps`: any shape, integers or floats, before they are clipped to [low, high]."""
+        return cls(steps.size, int(np.count_nonzero((steps < low) | (steps > high))))
+
+
+@dataclass(frozen=True)
 class FrameInfo:
-    """One picture or frame: size in pixels before padding; bits and PSNR (dB, peak 1) at the encoder, per path."""
+    """One picture or frame.
+
+    Attributes:
+        height, width: in pixels before padding; of a user's decoder, those of its first input.
+        bits, psnr: at the encoder, per path; PSNR in dB at peak 1, 999 where nothing differs; empty where none encoded.
+        clipped: per input of the integer path (`<part>.<y|z>`, or a user's decoder's own), for those that are clipped.
+    """
 
     name: str
     height: int
     width: int
     bits: dict[str, float]
     psnr: dict[str, float]
+    clipped: dict[str, Clipping] = field(default_factory=dict)
+
+    @classmethod
+    def parsed(cls, entry: dict[str, Any]) -> FrameInfo:
+        """From the JSON of a symbols file; raises KeyError or TypeError where it is no such entry."""
+        clipped = {name: Clipping(**counts) for name, counts in entry["clipped"].items()}
+        return cls(**{**entry, "clipped": clipped})
 
 
 class SymbolsWriter:
@@ -50,8 +78,11 @@ class SymbolsWriter:
         self._header: dict[str, Any] = {"schema": SCHEMA, "package": package, "source": source}
         self._frames: list[FrameInfo] = []
 
-    def add(self, info: FrameInfo, symbols: dict[str, dict[str, Int32]]) -> None:
-        """`symbols`: path -> {"<part>.y": (1, M, h, w) int32, "<part>.z": (1, N, h, w) int32}."""
+    def add(self, info: FrameInfo, symbols: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
+        """`symbols`: path -> {"<part>.y": (1, M, h, w) int32, "<part>.z": (1, N, h, w) int32}.
+
+        Of a user's decoder: path -> its inputs by name, (1, C, h, w) int32, or float32 where the FP32 graph takes that.
+        """
         for path, tensors in symbols.items():
             for name, tensor in tensors.items():
                 buffer = io.BytesIO()
@@ -81,13 +112,15 @@ class Symbols:
         try:
             self._archive = zipfile.ZipFile(file)
             document = json.loads(self._archive.read("symbols.json"))
-            frames = [FrameInfo(**frame) for frame in document["frames"]]
-            schema, package, source = document["schema"], document["package"], document["source"]
-        except (KeyError, TypeError, *DAMAGE) as error:
+            schema = document["schema"]
+            known = schema == SCHEMA
+            frames = [FrameInfo.parsed(frame) for frame in document["frames"]] if known else []
+            package, source = document["package"], document["source"]
+        except (KeyError, TypeError, AttributeError, *DAMAGE) as error:
             raise BadArtifactError(
                 f"{file}: not a whole symbols file ({error}); make it with `nvc-check symbols`"
             ) from error
-        if schema != SCHEMA:
+        if not known:
             raise BadArtifactError(f"{file}: schema {schema!r}, expected {SCHEMA!r}; make it again with this version")
         if expected_package not in (None, package):
             raise BadArtifactError(
@@ -117,8 +150,8 @@ class Symbols:
     ) -> None:
         self._archive.close()
 
-    def read(self, frame: int, path: str) -> dict[str, Int32]:
-        """{"<part>.y": ..., "<part>.z": ...} of one frame, int32.
+    def read(self, frame: int, path: str) -> dict[str, NDArray[Any]]:
+        """{"<part>.y": ..., "<part>.z": ...} of one frame, int32; of a user's decoder its inputs, int32 or float32.
 
         Raises:
             BadArtifactError: the entry is damaged.
@@ -130,15 +163,19 @@ class Symbols:
                 array = np.load(io.BytesIO(self._archive.read(entry)))
             except DAMAGE as error:
                 raise BadArtifactError(f"{self.file}: entry {entry} is damaged ({error}); make it again") from error
-            found[entry.removeprefix(prefix).removesuffix(".npy")] = array.astype(np.int32)
+            found[entry.removeprefix(prefix).removesuffix(".npy")] = array.astype(
+                np.float32 if array.dtype.kind == "f" else np.int32, copy=False
+            )
         return found
 
     def _names(self, prefix: str) -> Iterator[str]:
         return (name for name in self._archive.namelist() if name.startswith(prefix))
 
 
-def _narrow(tensor: Int32) -> NDArray[Any]:
-    """int8 or int16 where the values fit: symbols are small, escapes are not."""
+def _narrow(tensor: NDArray[Any]) -> NDArray[Any]:
+    """int8 or int16 where the values fit: symbols are small, escapes are not; floats as they are."""
+    if tensor.dtype.kind == "f":
+        return tensor
     for dtype in (np.int8, np.int16):
         limits = np.iinfo(dtype)
         if tensor.size == 0 or (tensor.min() >= limits.min and tensor.max() <= limits.max):

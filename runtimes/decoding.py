@@ -84,7 +84,8 @@ class Decoder:
 
 
 class GraphDecoder:
-    """Runs a user's decoder on inputs in steps of the grids that the manifest states, on both paths.
+    """Runs a user's decoder: on the integer path on inputs in steps of the grids that the manifest states, on the FP32
+    path on inputs as they were given.
 
     The tensors are `output/<name>`: int32 in steps on the integer path, float32 on the other.
     """
@@ -95,19 +96,18 @@ class GraphDecoder:
         self.graphs = LoadedGraphs(engine, package, path, [USER_GRAPH])
 
     def decode(self, symbols: Tensors) -> Tensors:
-        """`symbols`: every input by name, (1, C, h, w) int32.
+        """`symbols`: every input by name, (1, C, h, w) int32; on the FP32 path of the dtype that the manifest states.
 
         Raises:
-            RunFailedError: another set of inputs; the engine failed, or gave NaN or infinite values.
+            RunFailedError: another set of inputs or another dtype; the engine failed, or gave NaN or infinite values.
         """
         if symbols.keys() != self._inputs.keys():
             raise RunFailedError(f"symbols: found {', '.join(sorted(symbols))}, expected {', '.join(self._inputs)}")
-        given: Tensors = dict(symbols)
-        if self._path == "fp32":
-            for name, grid in self._inputs.items():
-                if grid.dtype == "float32":  # exact: 16 bits times a power of two
-                    given[name] = np.ldexp(symbols[name].astype(np.float32), grid.exponent)
-        outputs = self.graphs.run(USER_GRAPH, given)
+        for name, grid in self._inputs.items():
+            expected = grid.dtype if self._path == "fp32" else "int32"
+            if symbols[name].dtype != expected:  # an engine that casts would take steps for values
+                raise RunFailedError(f"symbols: {name} is {symbols[name].dtype}, expected {expected}")
+        outputs = self.graphs.run(USER_GRAPH, symbols)
         return {f"{OUTPUT}{name}": finite(name, tensor) for name, tensor in outputs.items()}
 
 

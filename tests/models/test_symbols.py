@@ -89,10 +89,10 @@ def test_of_another_package(file: Path) -> None:
 def test_of_another_version(file: Path) -> None:
     """A schema that this version does not know is refused."""
     with zipfile.ZipFile(file) as archive:
-        header = archive.read("symbols.json").replace(b"symbols/1", b"symbols/9")
+        header = archive.read("symbols.json").replace(b"symbols/2", b"symbols/9")
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("symbols.json", header)
-    with pytest.raises(BadArtifactError, match="schema 'nvc-check/symbols/9', expected 'nvc-check/symbols/1'"):
+    with pytest.raises(BadArtifactError, match="schema 'nvc-check/symbols/9', expected 'nvc-check/symbols/2'"):
         Symbols(file, None)
 
 
