@@ -1,4 +1,7 @@
-"""What `--input` names: one picture, a folder of pictures, or a video; and the padding that codecs need."""
+"""What `--input` names: a picture or an animation, a folder of them, or a video; and the padding that codecs need.
+
+The content decides which: a PNG may be named `.mp4`, and a video `.png`.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,16 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from nvc_check.checker.pictures import SUFFIXES, check_picture, read_picture
+from nvc_check.checker.picture_format import SUFFIXES, picture_format
+from nvc_check.checker.picture_streams import stream_demuxer
+from nvc_check.checker.pictures import count_pictures, read_pictures
 from nvc_check.checker.video import check_video, video_frames
 from nvc_check.models.errors import UsageError
 
 
 @dataclass(frozen=True)
 class Frame:
-    """`name`: the picture's file name, or `frame 12`. `rgb`: (H, W, 3) uint8."""
+    """`name`: the picture's file name, `wave.gif frame 12` or `frame 12`. `rgb`: (H, W, 3) uint8."""
 
     index: int
     name: str
@@ -29,12 +34,14 @@ class Frame:
 class Clip:
     """What to read, checked but not decoded.
 
-    `files`: the pictures in order, empty for a video. `known_frames`: what the file declares, or None.
+    `files`: the pictures in order, empty for a video. `counts`: the frames of each, more than 1 for an animation.
+    `known_frames`: what the file declares, or None.
     """
 
     path: Path
     kind: Literal["pictures", "video"]
     files: tuple[Path, ...]
+    counts: tuple[int, ...]
     known_frames: int | None
 
     def frames(self, one_size: bool = False) -> Iterator[Frame]:
@@ -46,25 +53,29 @@ class Clip:
         Raises:
             UsageError: at the first damaged frame, or frame of another size than the first.
         """
-        if self.kind == "pictures":
-            first = None
-            for index, file in enumerate(self.files):
-                frame = Frame(index, file.name, read_picture(file))
-                size = f"{frame.rgb.shape[1]}x{frame.rgb.shape[0]}"
-                first = first or size
-                if one_size and size != first:
-                    raise UsageError(
-                        f"{file}: {size}, expected {first} like the first picture: a video codec predicts each frame"
-                        " from the one before; put pictures of another size into another folder"
-                    )
-                yield frame
-        else:
+        if self.kind == "video":
             for index, rgb in enumerate(video_frames(self.path)):
                 yield Frame(index, f"frame {index}", rgb)
+            return
+        first = None
+        for index, (file, name, rgb) in enumerate(self._pictures()):
+            size = f"{rgb.shape[1]}x{rgb.shape[0]}"
+            first = first or size
+            if one_size and size != first:
+                raise UsageError(
+                    f"{file}: {size}, expected {first} like the first picture: a video codec predicts each frame"
+                    " from the one before; put pictures of another size into another folder"
+                )
+            yield Frame(index, name, rgb)
 
     def count(self) -> int | None:
         """How many frames to expect, for a progress bar; exact for pictures and Y4M."""
         return self.known_frames
+
+    def _pictures(self) -> Iterator[tuple[Path, str, npt.NDArray[np.uint8]]]:
+        for file, count in zip(self.files, self.counts, strict=True):
+            for number, rgb in enumerate(read_pictures(file)):
+                yield file, file.name if count == 1 else f"{file.name} frame {number}", rgb
 
 
 def open_clip(path: Path) -> Clip:
@@ -77,15 +88,14 @@ def open_clip(path: Path) -> Clip:
         if path.is_dir():
             files = _pictures_in(path)
         elif path.is_file():
-            files = (path,) if path.suffix.lower() in SUFFIXES else ()
+            files = (path,) if picture_format(path) and not stream_demuxer(path) else ()
         else:
             found = "neither a file nor a folder" if path.exists() else "no such file or folder"
             raise UsageError(f"{path}: {found}, expected a picture, a folder or a video; check the path")
-        for file in files:
-            check_picture(file)
+        counts = tuple(count_pictures(file) for file in files)
         if files:
-            return Clip(path, "pictures", files, len(files))
-        return Clip(path, "video", (), check_video(path))
+            return Clip(path, "pictures", files, counts, sum(counts))
+        return Clip(path, "video", (), (), check_video(path))
     except OSError as error:
         reason = f"cannot be read ({error.strerror})"
         raise UsageError(f"{path}: {reason}, expected a readable file; check its permissions") from error
@@ -107,15 +117,30 @@ def cropped(frame: npt.NDArray[np.float32], height: int, width: int) -> npt.NDAr
     return np.clip(frame[0, :, :height, :width], 0, 1)
 
 
+def _belongs(file: Path) -> bool:
+    """Whether a file of a folder is one of its pictures, by content; the suffix speaks for one that is damaged."""
+    if file.name.startswith(".") or not file.is_file():
+        return False
+    if file.suffix.lower() in SUFFIXES:
+        return True
+    try:
+        return picture_format(file) is not None
+    except OSError:
+        # Somebody else's notes beside the pictures
+        return False
+
+
 def _pictures_in(folder: Path) -> tuple[Path, ...]:
-    files = [file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
-    visible = sorted((file for file in files if not file.name.startswith(".")), key=_natural)
-    if not visible:
+    files = sorted((file for file in folder.iterdir() if _belongs(file)), key=_natural)
+    for file in files:
+        if stream_demuxer(file):
+            raise UsageError(f"{file}: pictures one behind the other, expected one; give it alone, as a video")
+    if not files:
         raise UsageError(
-            f"{folder}: no pictures in this folder, expected at least one of {' '.join(sorted(SUFFIXES))}; "
+            f"{folder}: no pictures in this folder, expected at least one such as PNG, JPEG, WebP or AVIF; "
             "name a folder of pictures, or one video"
         )
-    return tuple(visible)
+    return tuple(files)
 
 
 def _natural(file: Path) -> tuple[list[str | int], str]:

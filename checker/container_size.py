@@ -1,6 +1,7 @@
-"""How long a video file says it is: tells a file that was cut off while it was copied.
+"""How long a video or picture says it is: tells a file that was cut off while it was copied.
 
-FFmpeg reads a Matroska file that ends early without an error, and an MP4 up to the cut.
+FFmpeg reads a Matroska file that ends early without an error, and an MP4 up to the cut; Pillow shows the frames
+of a GIF up to the cut.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 EBML_HEADER, MATROSKA_SEGMENT = bytes.fromhex("1A45DFA3"), bytes.fromhex("18538067")
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def declared_size(file: Path) -> int | None:
@@ -23,6 +25,10 @@ def declared_size(file: Path) -> int | None:
             return _matroska_size(stream)
         if head[4:8] == b"ftyp":
             return _boxes_size(stream)
+        if head.startswith((b"GIF87a", b"GIF89a")):
+            return _gif_size(stream)
+        if head.startswith(PNG_SIGNATURE):
+            return _png_size(stream)
     return None
 
 
@@ -67,3 +73,48 @@ def _boxes_size(stream: BinaryIO) -> int | None:
         if length < 8:
             return None
         start += length
+
+
+def _png_size(stream: BinaryIO) -> int:
+    """PNG, section 5.3: chunks, each a length, a type, a body and a checksum, up to IEND."""
+    end = len(PNG_SIGNATURE)
+    while True:
+        stream.seek(end)
+        head = stream.read(8)
+        if len(head) < 8:
+            return end + 12
+        end += 12 + int.from_bytes(head[:4], "big")
+        if head[4:] == b"IEND":
+            return end
+
+
+def _gif_size(stream: BinaryIO) -> int | None:
+    """GIF89a: blocks up to a trailer; a file that ends before it is longer than it is by what its last block lacks."""
+    at = 13 + _colour_table(stream, 10)
+    while True:
+        stream.seek(at)
+        kind = stream.read(1)
+        if kind in {b"", b";"}:
+            return at + 1
+        if kind == b",":
+            at += 11 + _colour_table(stream, at + 9)
+        elif kind == b"!":
+            at += 2
+        else:
+            return None
+        # Sub-blocks, each a length and its bytes, up to one of no length
+        while True:
+            stream.seek(at)
+            length = stream.read(1)
+            if not length:
+                return at + 1
+            at += 1 + length[0]
+            if not length[0]:
+                break
+
+
+def _colour_table(stream: BinaryIO, at: int) -> int:
+    """Bytes of the colour table that the packed field at `at` announces."""
+    stream.seek(at)
+    packed = stream.read(1)
+    return 3 << (packed[0] & 7) + 1 if packed and packed[0] & 0x80 else 0

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nvc_check.checker.pictures import first_bytes
+from nvc_check.checker.picture_format import first_bytes
+from nvc_check.checker.size_limit import oversize
 from nvc_check.models.errors import UsageError
 
 MAGIC = b"YUV4MPEG2"
@@ -43,6 +44,9 @@ def inspect_y4m(file: Path) -> Y4mStream:
                 f'{file}: not a Y4M stream ({first_bytes(file)}), expected "{MAGIC.decode()}"; is this the right file?'
             )
         width, height, colour = _parameters(file, header)
+        reason = oversize(width, height)
+        if reason:
+            raise UsageError(f"{file}: {reason}")
         frame_bytes = _frame_bytes(file, width, height, colour)
         frames, position = 0, len(header)
         while position < size:
