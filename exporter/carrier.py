@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nvc_check.exporter.fitting import ACTIVATION_MAX
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.limbs import FINE, HIGH, LOW
-from nvc_check.exporter.operators import float_convolution, leaky_parts, leaky_sum, repeated
+from nvc_check.exporter.operators import float_convolution, leaky, repeated
 from nvc_check.exporter.quantization import IntegerLayer
 from nvc_check.exporter.unfold import unfolded
 
@@ -36,21 +36,18 @@ class Carrier:
 
     def hidden(self, graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
         total = self.accumulator(graph, layer, x)
-        if layer.layer.activation.slope == 0:
-            return _rounded(graph, layer, total, layer.layer.name)
-        above, below = leaky_parts(graph, layer, total)
-        positive = _rounded(graph, layer, above, f"{layer.layer.name}_above")
-        negative = _rounded(graph, layer, below, f"{layer.layer.name}_below")
-        return leaky_sum(graph, layer, positive, negative)
+        if layer.layer.activation.slope != 0:
+            total = leaky(graph, layer, total)
+        return _rounded(graph, layer, total, layer.layer.name)
 
     def accumulator(self, graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
         return float_convolution(graph, *unfolded(graph, layer, x))
 
 
 def _rounded(graph: GraphWriter, layer: IntegerLayer, x: ir.Value, name: str) -> ir.Value:
-    """On the layer's output grid, saturated from below as uint8 is."""
+    """On the layer's output grid, saturated as its uint8 is."""
     assert layer.output_exponent is not None
-    kept = _half_to_even(graph, x, layer.output_exponent, 0, layer.high if layer.low == 0 else 255, name)
+    kept = _half_to_even(graph, x, layer.output_exponent, layer.low, layer.high, name)
     if layer.output_exponent == 0:
         return kept
     return graph.op("Mul", kept, graph.scalar(2.0**layer.output_exponent), name=f"{name}_out")

@@ -51,7 +51,12 @@ TARGETS: Final = {
         Target("avx2", ALL, 24, "ONNX Runtime CPU on x86 without VNNI: int8 products saturate in pairs"),
         Target("cuda", ALL - {"A2"}, 11, "ONNX Runtime CUDA: TF32 may multiply, cuDNN may choose Winograd"),
         Target("webgpu", ALL, 24, "ONNX Runtime WebGPU: every node on the GPU, no fall-back to the CPU"),
-        Target("openvino", ALL, 24, "OpenVINO on x86 with INFERENCE_PRECISION_HINT f32"),
+        Target(
+            "openvino",
+            ALL,
+            24,
+            "OpenVINO on x86 with INFERENCE_PRECISION_HINT f32 and DYNAMIC_QUANTIZATION_GROUP_SIZE 0",
+        ),
     )
 }
 EVERY = tuple(TARGETS)

@@ -97,9 +97,11 @@ def _input(graph: GraphWriter, chain: IntegerChain, z: ir.Value) -> ir.Value:
     if chain.planes:
         starts, ends, axes = (graph.constant(np.array([v], np.int64), f"channel_{v}") for v in (0, 1, 1))
         some = graph.op("Slice", x, starts, ends, axes, name="any_channel")
-        zero = graph.op("Mul", some, graph.scalar(0), name="zero_plane")
-        one = graph.op("Add", zero, graph.scalar(1), name="one_plane")
-        coarse = graph.op("Add", zero, graph.scalar(PLANE), name="coarse_plane")
+        # a Clip, not some * 0 + 1: OpenVINO makes a quotient by the factor of such a sum
+        one, coarse = (
+            graph.op("Clip", some, graph.scalar(value), graph.scalar(value), name=f"{name}_plane")
+            for name, value in (("one", 1), ("coarse", PLANE))
+        )
         x = graph.op("Concat", x, one, coarse, name="z_and_planes", axis=1)
     return x
 

@@ -19,6 +19,8 @@ from nvc_check.models.errors import ExportRefusedError
 
 Float64 = NDArray[np.float64]
 
+SMALLEST_SLOPE = 2.0**-24
+
 
 @dataclass(frozen=True)
 class Activation:
@@ -239,13 +241,21 @@ def _activated(layer: Layer, node: ir.Node) -> Layer:
     if node.op_type == "Relu":
         activation = Activation(slope=0.0)
     elif node.op_type == "LeakyRelu":
-        activation = Activation(slope=float(attribute(node, "alpha", 0.01)))
+        activation = Activation(slope=_slope(node))
     else:
         low, high = float(constant(node, 1)), float(constant(node, 2))
         if low != 0:
             raise ExportRefusedError(f"node {node.name} (Clip): lower bound {low:g}, expected 0")
         activation = Activation(slope=0.0, upper=high)
     return Layer(**{**layer.__dict__, "activation": activation})
+
+
+def _slope(node: ir.Node) -> float:
+    """Of a LeakyRelu. Below 2^-24 it is 0: no sum is large enough to show it."""
+    slope = float(attribute(node, "alpha", 0.01))
+    if not 0 <= slope <= 1:
+        raise ExportRefusedError(f"node {node.name} (LeakyRelu): alpha {slope:g}, expected 0 to 1")
+    return slope if slope >= SMALLEST_SLOPE else 0.0
 
 
 def constant(node: ir.Node, index: int) -> NDArray[Any]:

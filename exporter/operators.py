@@ -10,19 +10,28 @@ from numpy.typing import NDArray
 
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.limbs import HIGH, LOW
-from nvc_check.exporter.quantization import SLOPE, IntegerLayer
+from nvc_check.exporter.quantization import LEAKY_BITS, IntegerLayer, dyadic_slope
 
 
-def leaky_parts(graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> tuple[ir.Value, ir.Value]:
-    """(max(x, 0), -slope min(x, 0)) of a LeakyRelu: rounded apart, since the slope puts them on different grids.
+def leaky(graph: GraphWriter, layer: IntegerLayer, total: ir.Value) -> ir.Value:
+    """LeakyRelu of the layer's exact sum, not yet rounded to 8 bits: a dyadic number, within what the 8 bits can hold.
 
-    Both are at least 0 and quantized to uint8 with zero point 0: some runtimes subtract the lowest value of a signed
-    type before they round, and on a grid as fine as the slope's that difference needs more than 24 bits.
+    The part below zero is rounded first, by floor(x + 1/2) and 2^-LEAKY_BITS of a step of the output: its product with
+    the slope would need more than 24 bits otherwise. Nor can a runtime take it for the float sum of a quantized layer,
+    whose float weights it would round to 8 bits (WeightBiasQuantization of ONNX Runtime).
     """
-    name = layer.layer.name
-    above = graph.op("Relu", x, name=f"{name}_positive")
-    below = graph.op("Sub", above, x, name=f"{name}_negative")
-    return above, graph.op("Mul", below, graph.scalar(SLOPE), name=f"{name}_slope")
+    assert layer.output_exponent is not None
+    name, step = layer.layer.name, 2.0**layer.output_exponent
+    multiple, exponent = dyadic_slope(layer.layer.activation.slope)
+    above = graph.op("Clip", total, graph.scalar(0), graph.scalar(layer.high * step), name=f"{name}_above")
+    unit = step * 2.0 ** (-LEAKY_BITS - exponent)  # of the part below zero: times the slope, 2^-LEAKY_BITS of a step
+    lowest = np.ceil((1 - layer.low) * 2.0**LEAKY_BITS / multiple) * unit
+    below = graph.op("Clip", total, graph.scalar(-lowest), graph.scalar(0), name=f"{name}_below")
+    below = graph.op("Mul", below, graph.scalar(1 / unit), name=f"{name}_below_scaled")
+    below = graph.op("Add", below, graph.scalar(0.5), name=f"{name}_below_half")
+    below = graph.op("Floor", below, name=f"{name}_below_floor")
+    below = graph.op("Mul", below, graph.scalar(multiple * 2.0**exponent * unit), name=f"{name}_slope")
+    return graph.op("Add", above, below, name=f"{name}_leaky")
 
 
 def float_convolution(graph: GraphWriter, layer: IntegerLayer, x: ir.Value) -> ir.Value:
@@ -54,14 +63,6 @@ def geometry(layer: IntegerLayer) -> tuple[str, dict[str, Any]]:
     if plain.transposed:
         attributes["output_padding"] = [plain.output_padding] * 2
     return ("ConvTranspose" if plain.transposed else "Conv"), attributes
-
-
-def leaky_sum(graph: GraphWriter, layer: IntegerLayer, above: ir.Value, below: ir.Value) -> ir.Value:
-    """The rounded parts put together, saturated to the layer's range."""
-    assert layer.output_exponent is not None
-    name, step = layer.layer.name, 2.0**layer.output_exponent
-    both = graph.op("Sub", above, below, name=f"{name}_both")
-    return graph.op("Clip", both, graph.scalar(layer.low * step), graph.scalar(layer.high * step), name=f"{name}_leaky")
 
 
 def bounded(graph: GraphWriter, x: ir.Value, exponent: int, name: str) -> ir.Value:

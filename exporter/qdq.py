@@ -14,7 +14,7 @@ from nvc_check.exporter.fitting import ACTIVATION_MAX
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.limbs import FINE, LOW
 from nvc_check.exporter.matrix_product import is_matrix_product, matrix_product
-from nvc_check.exporter.operators import bounded, float_convolution, geometry, leaky_parts, leaky_sum, repeated
+from nvc_check.exporter.operators import bounded, float_convolution, geometry, leaky, repeated
 from nvc_check.exporter.quantization import IntegerLayer
 from nvc_check.exporter.quantized_weights import dequantized_weights
 from nvc_check.exporter.subpixel import PhaseConvolution, interleaved, phase_convolutions
@@ -52,11 +52,8 @@ class Qdq:
         assert layer.output_exponent is not None
         name, zero, e = layer.layer.name, np.uint8(0), layer.output_exponent
         if layer.layer.activation.slope != 0:
-            # float weights, as for every ConvTranspose: see accumulator
-            above, below = leaky_parts(graph, layer, float_convolution(graph, layer, x))
-            positive = _rounded(graph, above, e, zero, f"{name}_above")
-            negative = _rounded(graph, below, e, zero, f"{name}_below")
-            return leaky_sum(graph, layer, positive, negative)
+            exact = leaky(graph, layer, self.accumulator(graph, layer, x))
+            return _rounded(graph, exact, e, np.uint8(-layer.low), name)
         if not layer.layer.transposed:
             if _mixed_up(layer, x):
                 return Carrier().hidden(graph, layer, x)

@@ -1,8 +1,9 @@
 """Chooses the integer form of a chain: weights, grids and rounding, such that design conditions hold.
 
-Every scale is a power of two. Hidden activations have 8 bits ([0, 255]; behind a LeakyRelu [-127, 127]), rounded half
-to even. The last layers are not rounded to 8 bits: scales and means are read from their exact accumulators at 16 bits,
-which is where most of the published rate loss of quantized hyperpriors comes from (small scales on a coarse grid).
+Every scale is a power of two. Hidden activations have 8 bits ([0, 255]; behind a LeakyRelu as many of them below zero
+as the calibration needs), rounded half to even. The last layers are not rounded to 8 bits: scales and means are read
+from their exact accumulators at 16 bits, which is where most of the published rate loss of quantized hyperpriors comes
+from (small scales on a coarse grid).
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ WEIGHT_MAX = 127
 FINEST = 20  # bits of an accumulator below its output's grid
 Z_MIN, Z_MAX = -127, 127  # of symbols plus whole medians
 PLANE = 64  # value of the coarse constant plane that carries fractional medians
-SLOPE = 5 * 2.0**-9  # of LeakyRelu: 0.009766 in place of 0.01, so that products stay on a grid
+SLOPE_BITS = 8  # of a LeakyRelu's slope: 0.2 % at most beside what was trained
+LEAKY_BITS = 15  # bits below a step of the output that the part below zero has, times its slope
+FINEST_LEAKY = 15  # in place of FINEST: 255 steps of them and the zero point's 255 more stay below 2^24
 EQUALIZE_LIMIT = 3  # channels are scaled up by at most 2^3; see quantize_chain
 
 
@@ -103,7 +106,7 @@ def quantize_chain(chain: Chain, symbols: list[Int64], power_of_two: bool = True
     z_min, z_max = Z_MIN - int(min(0, whole.min())), Z_MAX - int(max(0, whole.max()))
     inputs = [np.clip(z, z_min, z_max).astype(np.float64) for z in symbols]
     chain = _equalized(chain, inputs)
-    peaks = _peaks(chain, inputs)
+    ranges = _ranges(chain, inputs)
     exponents: dict[str, float] = {"": 0.0}
     layers: list[IntegerLayer] = []
     outputs: list[IntegerOutput] = []
@@ -112,18 +115,14 @@ def quantize_chain(chain: Chain, symbols: list[Int64], power_of_two: bool = True
         coarsest = _coarsest_needed(layer, exponents[layer.source])
         read = [o for o in chain.outputs if o.layer == layer.name]
         if read:
-            made = [_output(o, float(peaks[o.layer][o.start : o.stop].max()), coarsest) for o in read]
+            made = [_output(layer, o, ranges[layer.name], coarsest) for o in read]
             finest = min(output.exponent for output in made)
-            layers.append(_integer_layer(layer, exponents[layer.source], finest, planes, power_of_two))
+            layers.append(_integer_layer(layer, exponents[layer.source], finest, planes, power_of_two, hidden=False))
             outputs += made
             continue
-        low, high = (0, 255) if layer.activation.slope == 0 else (-127, 127)
-        top = peaks[layer.name].max()
-        if layer.activation.upper is not None:
-            top = min(top, layer.activation.upper)
-        e = max(float(exponent_to_hold(np.asarray(top), high, power_of_two)), coarsest)
+        e, low, high = _hidden_grid(layer, ranges[layer.name], coarsest, power_of_two)
         exponents[layer.name] = e
-        integer = _integer_layer(layer, exponents[layer.source], e, planes, power_of_two)
+        integer = _integer_layer(layer, exponents[layer.source], e, planes, power_of_two, hidden=True)
         layers.append(replace(integer, output_exponent=e, low=low, high=high))
     return IntegerChain(tuple(layers), tuple(outputs), z_min, z_max, whole.astype(np.int64), bool(fraction.any()))
 
@@ -139,31 +138,75 @@ def _coarsest_needed(layer: Layer, input_exponent: float) -> float:
     return float(np.ceil(np.log2(max(float(bound.max()), 2.0**-100))) - 22)
 
 
-def _output(output: Output, peak: float, coarsest: float) -> IntegerOutput:
+def _hidden_grid(
+    layer: Layer, ranges: tuple[Float64, Float64], coarsest: float, power_of_two: bool
+) -> tuple[float, int, int]:
+    """(e, low, high) of the output of a layer that others read: [0, 255], behind a LeakyRelu 256 values around zero.
+
+    The zero point, -low, is even, because OpenVINO counts ties from the lowest value. The room beside what calibration
+    saw is shared out; below zero there is room for a peak as large as the one above, times the slope.
+    """
+    top, slope = max(float(ranges[1].max()), 0.0), layer.activation.slope
+    if slope == 0:
+        upper = np.inf if layer.activation.upper is None else layer.activation.upper
+        e = max(float(exponent_to_hold(np.asarray(min(top, upper)), 255, power_of_two)), coarsest)
+        return e, 0, int(min(255, np.rint(upper / 2.0**e)))
+    bottom = max(-float(ranges[0].min()), top * slope)
+    e = max(float(exponent_to_hold(np.asarray(top + bottom), 253, power_of_two)), coarsest)
+    zero = 2 * int(np.ceil(bottom / 2.0**e / 2))
+    spare = 255 - zero - top / 2.0**e
+    zero += 2 * int(spare * bottom / max(top + bottom, 2.0**-100) / 2)
+    return e, -zero, 255 - zero
+
+
+def _output(layer: Layer, output: Output, ranges: tuple[Float64, Float64], coarsest: float) -> IntegerOutput:
     """Scales: 16 bits unsigned, floor, thresholds compare on it. Means: 16 bits signed, floor(x + 1/2).
 
     The grid leaves two bits above the calibration's largest value and is no coarser than 2^-8, no finer than 2^-10.
+    Means beyond 64 make it coarser, with one bit above them: they have no end, as scales have, whose table ends at 256.
+    A Relu or Clip behind the layer are limits of these integers; scales below zero have the index of zero anyway.
+
+    Raises:
+        ExportRefusedError: means behind a LeakyRelu.
     """
     is_scale = output.name == "scales_hat"
     low, high = (0, 65535) if is_scale else (-32768, 32767)
+    peak = max(float(np.abs(each[output.start : output.stop]).max()) for each in ranges)
     e = int(max(float(np.clip(exponent_to_hold(np.asarray(4 * peak), high), -10, -8)), coarsest))
+    if not is_scale:
+        e = max(e, int(exponent_to_hold(np.asarray(2 * peak), high)))
+    if layer.activation.slope == 0:
+        low = 0
+    elif layer.activation.slope != 1 and not is_scale:
+        raise ExportRefusedError(
+            f"node {layer.name}: {output.name} are read behind a LeakyRelu, expected behind a convolution, Relu or Clip"
+        )
+    if layer.activation.upper is not None:
+        high = min(high, int(np.floor(layer.activation.upper * 2.0**-e + (0 if is_scale else 0.5))))
     return IntegerOutput(output.name, output.layer, output.start, output.stop, e, not is_scale, low, high)
 
 
 def _integer_layer(
-    layer: Layer, input_exponent: float, output_exponent: float, fraction: Float64 | None, power_of_two: bool
+    layer: Layer,
+    input_exponent: float,
+    output_exponent: float,
+    fraction: Float64 | None,
+    power_of_two: bool,
+    *,
+    hidden: bool,
 ) -> IntegerLayer:
     """Rounds the weights on the finest grids that keep 8 bits and the accumulator below 2^24.
 
-    The accumulator's grid is at most 2^20 finer than the output's, or the rounding term would not fit beside it: a
-    channel of tiny weights keeps fewer of their bits, none of which could show in the output.
+    The accumulator's grid is at most 2^20 finer than the output's (2^15 where a LeakyRelu is between them), or the
+    rounding term would not fit beside it: a channel of tiny weights keeps fewer of their bits, none of which could
+    show in the output.
     """
     axis = 1 if layer.transposed else 0
     by_channel = np.moveaxis(layer.weight, axis, 0).reshape(layer.out_channels, -1)
     exponent = exponent_to_hold(np.abs(by_channel).max(axis=1), WEIGHT_MAX, power_of_two)
-    exponent = np.maximum(exponent, output_exponent - input_exponent - FINEST)
+    finest = FINEST_LEAKY if hidden and layer.activation.slope != 0 else FINEST
+    exponent = np.maximum(exponent, output_exponent - input_exponent - finest)
     reach = 255 if layer.source else Z_MAX
-    factor = 1 if layer.activation.slope in (0, 1) else 5  # the numerator of SLOPE
     bound = np.zeros(0)
     for _ in range(8):
         shape = [1, 1, 1, 1]
@@ -176,7 +219,7 @@ def _integer_layer(
             weight = np.concatenate([weight, extra], axis=1 - axis)
         bound = accumulator_bound(weight, axis, layer.stride if layer.transposed else 1, reach) + np.abs(bias)
         # half-to-even in float32 without a Round operator needs one more rounding term, and at most 2^23 of it
-        over = (bound * factor >= FLOAT32_EXACT // 2) | too_far
+        over = (bound >= FLOAT32_EXACT // 2) | too_far
         if not over.any():
             return IntegerLayer(layer, weight, exponent, bias, input_exponent, None, 0, 0)
         exponent = exponent + over.astype(np.float64)
@@ -184,6 +227,12 @@ def _integer_layer(
         f"node {layer.name}: accumulator bound {int(bound.max(initial=0))} stays above 2^23 at 8-bit weights;"
         " split the input channels or use smaller layers"
     )
+
+
+def dyadic_slope(slope: float) -> tuple[float, int]:
+    """(multiple, exponent) of the slope, 0 to 1: the nearest multiple * 2^exponent with SLOPE_BITS bits."""
+    exponent = int(np.frexp(slope)[1]) - SLOPE_BITS
+    return float(np.rint(slope * 2.0**-exponent)), exponent
 
 
 def accumulator_bound(weight: NDArray[Any], axis: int, stride: int, reach: float) -> Float64:
@@ -211,19 +260,22 @@ def _plane_weights(layer: Layer, fraction: Float64, exponent: Float64) -> tuple[
     return pair, np.abs(coarse).max(axis=(1, 2)) > WEIGHT_MAX
 
 
-def _peaks(chain: Chain, inputs: list[Float64]) -> dict[str, Float64]:
-    """layer -> (C_out,) largest absolute activation over the calibration inputs."""
-    peaks = {layer.name: np.zeros(layer.out_channels) for layer in chain.layers}
+def _ranges(chain: Chain, inputs: list[Float64]) -> dict[str, tuple[Float64, Float64]]:
+    """layer -> (C_out,) lowest and (C_out,) highest activation over the calibration inputs."""
+    found: dict[str, tuple[Float64, Float64]] = {}
     for z in inputs:
         for name, values in run_chain(chain, z).items():
-            peaks[name] = np.maximum(peaks[name], np.abs(values).max(axis=(0, 2, 3)))
-    return peaks
+            low, high = values.min(axis=(0, 2, 3)), values.max(axis=(0, 2, 3))
+            before = found.get(name, (low, high))
+            found[name] = np.minimum(before[0], low), np.maximum(before[1], high)
+    return found
 
 
 def _equalized(chain: Chain, inputs: list[Float64]) -> Chain:
     layers = {layer.name: layer for layer in chain.layers}
-    for name, peak in _peaks(chain, inputs).items():
+    for name, (lowest, highest) in _ranges(chain, inputs).items():
         readers = [layer for layer in layers.values() if layer.source == name]
+        peak = np.maximum(-lowest, highest)
         if not readers or layers[name].activation == Activation():
             continue
         gain = np.clip(np.floor(np.log2(peak.max() / np.maximum(peak, peak.max() * 2.0**-20))), 0, EQUALIZE_LIMIT)

@@ -17,6 +17,7 @@ DETAILS = ("layerType", "runtimePrecision", "outputPrecisions", "originalLayersN
 NOT_RUN = ("Input", "Const", "Output")
 PRODUCTS = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
 SPELLED = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "f64": "float64"}
+EXACT_PROPERTIES: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
 KNOBS: Knobs = {"precision": ("f32", "bf16", "default"), "threads": None, "flavour": ("qdq", "carrier")}
 
 
@@ -25,7 +26,11 @@ def open_engine(spec: LegSpec, package: Package) -> OpenVinoEngine:
 
 
 class OpenVinoEngine:
-    """precision=f32 unless told otherwise: the default hint is bf16 on CPUs that have it, silently."""
+    """precision=f32 unless told otherwise: by default a CPU that has bf16 multiplies in it, silently.
+
+    And one that has VNNI rounds the inputs of products with 8-bit weights to 8 bits, by their own range ("dynamic
+    quantization"), f32 or not: precision=default shows what both do.
+    """
 
     paths = ("fp32", "int")
 
@@ -35,7 +40,7 @@ class OpenVinoEngine:
         self._core = openvino.Core()
         self._properties: dict[str, Any] = {}
         if precision != "default":
-            self._properties["INFERENCE_PRECISION_HINT"] = precision
+            self._properties.update(EXACT_PROPERTIES, INFERENCE_PRECISION_HINT=precision)
         if "threads" in options:
             self._properties["INFERENCE_NUM_THREADS"] = int(options["threads"])
         settings = {

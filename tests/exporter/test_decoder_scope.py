@@ -32,6 +32,7 @@ from nvc_check.models.image_codec import SynthesisGraph
 from nvc_check.models.package import Part
 from nvc_check.runtimes.cpu import LEVELS, session, session_options
 from nvc_check.runtimes.leg import Runnable, Tensors
+from nvc_check.runtimes.openvino_native import EXACT_PROPERTIES
 from nvc_check.runtimes.oracle import ExactGraph
 
 CHANNELS = 6
@@ -81,7 +82,7 @@ def engines(files: dict[str, Path]) -> dict[str, Runnable]:
     for flavour, file in files.items():
         for level in LEVELS:
             made[f"{flavour} {level}"] = session(file, session_options({"opt": level}), ["CPUExecutionProvider"])
-        compiled = openvino.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = openvino.Core().compile_model(str(file), "CPU", EXACT_PROPERTIES)
 
         def run(inputs: Tensors, compiled: Any = compiled) -> Tensors:
             return {"frame": compiled(inputs)["frame"].copy()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,21 +11,30 @@ import onnx_ir as ir
 import openvino
 import pytest
 
+from nvc_check.exporter.certificate import certify
+from nvc_check.exporter.certificate_targets import TARGETS
 from nvc_check.exporter.integer_graph import write_graph
 from nvc_check.exporter.layers import Activation, Chain, Layer, Output
-from nvc_check.exporter.quantization import IntegerChain, quantize_chain
+from nvc_check.exporter.quantization import IntegerChain, dyadic_slope, quantize_chain
+from nvc_check.exporter.reference import run_chain
+from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.grid import pair_sums, to_grid
 from nvc_check.models.package import Package
 from nvc_check.runtimes.cpu import LEVELS, session, session_options
+from nvc_check.runtimes.openvino_native import EXACT_PROPERTIES
 from nvc_check.runtimes.oracle import ExactGraph
 
 THRESHOLDS = np.arange(1, 64, dtype=np.int32) * 500
 
 
-def random_chain(seed: int, slope: float, medians: bool) -> Chain:
-    """Two transposed layers and a 3x3 one, as hyper-decoders have them; Laplace weights as trained ones are."""
+def random_chain(seed: int, slope: float, medians: bool, width: int = 6) -> Chain:
+    """Two transposed layers and a 3x3 one, as hyper-decoders have them; Laplace weights as trained ones are.
+
+    From a width of 16 on the sums are matrix products.
+    """
     rng = np.random.default_rng(seed)
-    kernels = [rng.laplace(0, 0.2, shape) for shape in ((5, 6, 5, 5), (6, 7, 5, 5), (8, 7, 3, 3))]
+    shapes = ((5, width, 5, 5), (width, width + 1, 5, 5), (8, width + 1, 3, 3))
+    kernels = [rng.laplace(0, 0.2, shape) for shape in shapes]
     hidden = [
         Layer(f"up{i}", True, kernels[i], rng.normal(0, 1, kernels[i].shape[1]), 2, 2, 1, Activation(slope), source)
         for i, source in enumerate(("", "up0"))
@@ -34,9 +44,10 @@ def random_chain(seed: int, slope: float, medians: bool) -> Chain:
     return Chain((*hidden, last), (Output("scales_hat", "last", 0, 4), Output("means", "last", 4, 8)), offset)
 
 
-def quantized(seed: int = 0, slope: float = 0.0, medians: bool = False) -> IntegerChain:
+def quantized(seed: int = 0, slope: float = 0.0, medians: bool = False, width: int = 6) -> IntegerChain:
     rng = np.random.default_rng(seed)
-    return quantize_chain(random_chain(seed, slope, medians), [rng.integers(-9, 10, (1, 5, 4, 6)) for _ in range(3)])
+    symbols = [rng.integers(-9, 10, (1, 5, 4, 6)) for _ in range(3)]
+    return quantize_chain(random_chain(seed, slope, medians, width), symbols)
 
 
 def hard_symbols() -> np.ndarray:
@@ -48,25 +59,36 @@ def hard_symbols() -> np.ndarray:
     return z
 
 
-CASES = [(0, 0.0, False), (1, 0.0, True), (2, 0.01, False), (3, 0.01, True)]
+CASES = [
+    (0, 0.0, False, 6),
+    (1, 0.0, True, 6),
+    (2, 0.01, False, 6),
+    (3, 0.01, True, 6),
+    (4, 0.01, True, 20),
+    (5, 0.3, False, 17),
+    (6, 1.0, True, 16),  # two convolutions without an activation between them
+]
 
 
-@pytest.mark.parametrize(("seed", "slope", "medians"), CASES)
+@pytest.mark.parametrize(("seed", "slope", "medians", "width"), CASES)
 def test_both_flavours_give_the_same_bits_on_every_engine(
-    seed: int, slope: float, medians: bool, tmp_path: Path
+    seed: int, slope: float, medians: bool, width: int, tmp_path: Path
 ) -> None:
-    chain, z = quantized(seed, slope, medians), hard_symbols()
+    chain, z = quantized(seed, slope, medians, width), hard_symbols()
     results = {}
+    certified: set[str] = set()
     for flavour in ("qdq", "carrier"):
         file = tmp_path / f"{flavour}.onnx"
         ir.save(write_graph(chain, THRESHOLDS, flavour), file)
         onnx.checker.check_model(str(file), full_check=True)
+        certified |= {target for target, exact in certify(onnx.load(file)).targets.items() if exact}
         results[f"{flavour} exact"] = ExactGraph(onnx.load(file))({"z": z})
         for level in LEVELS:
             run = session(file, session_options({"opt": level}), ["CPUExecutionProvider"])
             results[f"{flavour} {level}"] = run({"z": z})
-        compiled = openvino.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = openvino.Core().compile_model(str(file), "CPU", EXACT_PROPERTIES)
         results[f"{flavour} openvino"] = {k: compiled({"z": z})[k] for k in ("indexes", "means")}
+    assert certified == set(TARGETS)
     expected = results["qdq exact"]
     assert len(np.unique(expected["indexes"])) > 20
     assert len(np.unique(expected["means"])) > 1000
@@ -95,18 +117,72 @@ def test_the_oracle_agrees_with_integer_arithmetic_by_hand() -> None:
         assert got["means"][0, 0, 0, column] == mean
 
 
-def test_integers_stay_near_the_floats() -> None:
-    """W8A8 means differ from the float ones by little beside their spread: the grids are not just consistent."""
-    from nvc_check.exporter.reference import run_chain
+def test_means_behind_a_leaky_relu_are_refused() -> None:
+    chain = random_chain(0, 0.1, False)
+    (*hidden, last) = chain.layers
+    leaky = replace(chain, layers=(*hidden, replace(last, activation=Activation(0.1))))
+    with pytest.raises(ExportRefusedError, match=r"node last: means are read behind a LeakyRelu"):
+        quantize_chain(leaky, [np.ones((1, 5, 4, 6), np.int64)])
 
-    chain = random_chain(4, 0.0, True)
+
+def test_outputs_keep_the_limits_of_a_clip() -> None:
+    chain = random_chain(0, 0.0, False)
+    (*hidden, last) = chain.layers
+    clipped = replace(chain, layers=(*hidden, replace(last, activation=Activation(0.0, 3.0))))
+    integer = quantize_chain(clipped, [np.random.default_rng(0).integers(-9, 10, (1, 5, 4, 6))])
+    model = onnx.load_model_from_string(ir.to_proto(write_graph(integer, THRESHOLDS, "qdq")).SerializeToString())
+    got = ExactGraph(model)({"z": hard_symbols()})
+    for name, values in (("means", got["means"]), ("scales_hat", None)):
+        output = integer.output(name)
+        assert output.low == 0
+        assert output.high == 3 * 2**-output.exponent
+        assert values is None or (values.min(), values.max()) == (output.low, output.high)
+
+
+def test_a_hidden_clip_keeps_its_limit() -> None:
+    """The 8 bits of a layer reach beyond the limit of its Clip, which is no power of two less one."""
+    chain = random_chain(1, 0.0, False)
+    layers = tuple(
+        replace(layer, activation=Activation(0.0, 6.0)) if layer.name != "last" else layer for layer in chain.layers
+    )
+    integer = quantize_chain(replace(chain, layers=layers), [np.random.default_rng(0).integers(-9, 10, (1, 5, 4, 6))])
+    assert [(layer.output_exponent, layer.high) for layer in integer.layers[:-1]] == [(-5, 192), (-5, 192)]
+
+
+SLOPES = [0.0, 2.0**-24, 0.001, 0.01, 0.0625, 0.1, 0.25, 0.3, 0.5, 0.7, 0.998, 1.0]
+
+
+@pytest.mark.parametrize("slope", SLOPES)
+@pytest.mark.parametrize("medians", [False, True])
+def test_integers_stay_near_the_floats(slope: float, medians: bool) -> None:
+    """W8A8 means are 26 dB and more above what they differ from the float ones: the slope is the layer's own.
+
+    Some of the means are beyond 128, where 16 bits of 2^-8 end.
+    """
+    chain = random_chain(4, slope, medians, width=16)
     rng = np.random.default_rng(4)
     z = rng.integers(-9, 10, (1, 5, 8, 8))
     integer = quantize_chain(chain, [z])
     model = onnx.load_model_from_string(ir.to_proto(write_graph(integer, THRESHOLDS, "qdq")).SerializeToString())
     means = ExactGraph(model)({"z": z.astype(np.int32)})["means"] * 2.0 ** integer.output("means").exponent
     expected = run_chain(chain, z.astype(np.float64))["last"][:, 4:]
-    assert np.sqrt(np.mean((means - expected) ** 2)) < 0.05 * expected.std()
+    assert 10 * np.log10(expected.var() / np.mean((means - expected) ** 2)) > 26
+
+
+def test_another_slope_is_told_apart() -> None:
+    """The test above would see that a slope of 0.1 came out as 0.01, as it did once."""
+    near, far = random_chain(4, 0.1, False, width=16), random_chain(4, 0.01, False, width=16)
+    z = np.random.default_rng(4).integers(-9, 10, (1, 5, 8, 8)).astype(np.float64)
+    expected, other = (run_chain(chain, z)["last"][:, 4:] for chain in (near, far))
+    assert 10 * np.log10(expected.var() / np.mean((other - expected) ** 2)) < 20
+
+
+@pytest.mark.parametrize("slope", [2.0**-24, 0.01, 0.0098, 0.2, 1 / 3, 0.999, 1.0])
+def test_slopes_have_eight_bits(slope: float) -> None:
+    multiple, exponent = dyadic_slope(slope)
+    assert multiple == int(multiple)
+    assert 128 <= multiple <= 256
+    assert abs(multiple * 2.0**exponent / slope - 1) <= 2.0**-8
 
 
 def test_weights_that_break_the_pair_bound_are_stored_as_uint8(package: Package) -> None:

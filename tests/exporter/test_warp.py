@@ -25,6 +25,7 @@ from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.warp import write_warp
 from nvc_check.exporter.warp_atlas import start_table
 from nvc_check.exporter.warp_pyramid import integer_kernel
+from nvc_check.runtimes.openvino_native import EXACT_PROPERTIES
 from nvc_check.runtimes.oracle import ExactGraph
 
 Run = Callable[[dict[str, Any]], Any]
@@ -101,7 +102,7 @@ def onnxruntime_run(model: bytes, level: Any) -> Run:
 
 def openvino_model(model: bytes) -> Any:
     core = openvino.Core()
-    return core.compile_model(core.read_model(io.BytesIO(model)), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return core.compile_model(core.read_model(io.BytesIO(model)), "CPU", EXACT_PROPERTIES)
 
 
 def runs(model: onnx.ModelProto) -> dict[str, Run]:

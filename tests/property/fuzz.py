@@ -30,6 +30,7 @@ from property.random_layers import NEWEST
 
 from nvc_check.exporter.certificate import Certificate, certify
 from nvc_check.models.errors import RunFailedError
+from nvc_check.runtimes.openvino_native import EXACT_PROPERTIES
 from nvc_check.runtimes.oracle import ExactGraph
 
 Results = list[NDArray[Any]]
@@ -55,7 +56,7 @@ def on_onnxruntime(model: bytes, inputs: dict[str, Any], level: str) -> Results:
 
 
 def on_openvino(core: openvino.Core, model: bytes, inputs: dict[str, Any]) -> Results:
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+    settings = {**EXACT_PROPERTIES, "INFERENCE_NUM_THREADS": 1}
     compiled = core.compile_model(core.read_model(model), "CPU", settings)
     results = compiled(inputs)
     return [np.asarray(results[output]) for output in compiled.outputs]
