@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from nvc_check.models.errors import UsageError
 from nvc_check.models.state_file import read_state, reason_of
+from nvc_check.models.topology import Topology, canonical, topology_of
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from nvc_check.models.image_codec import Code
 
 WEIGHTS: Final = Path(__file__).parent / "weights"
+IMAGE_PARTS: Final = frozenset({"g_a", "g_s", "h_a", "h_s"})
+VIDEO_PARTS: Final = frozenset(
+    f"{part}_{network}" for part in ("img", "motion", "res") for network in ("encoder", "decoder", "hyperprior")
+)
 State = dict[str, "torch.Tensor"]
 
 
@@ -33,6 +38,7 @@ class Codec(Protocol):
         kind: `image` or `video`.
         multiple: height and width are padded to multiples of it.
         hyperpriors: part -> hyperprior.
+        notes: what a user should know of the file that the weights came from, one line each.
     """
 
     name: str
@@ -41,6 +47,7 @@ class Codec(Protocol):
     multiple: int
     model: Any
     hyperpriors: dict[str, Hyperprior]
+    notes: tuple[str, ...]
 
     def frame_graphs(self, native: bool) -> dict[str, Any]:
         """Graph name -> torch module that makes a frame from symbols and means (and the reference frame)."""
@@ -56,72 +63,79 @@ class Architecture:
     """A topology that this version exports.
 
     Attributes:
-        build: state dict -> torch model with the weights loaded; without one, as initialised at full width.
+        make: widths by name -> untrained torch model.
+        widths: those that trained weights may choose, as CompressAI has them at the lower qualities.
         pretrained: quality -> torch model; raises what the loader raises.
         default_quality: used when the name has no @QUALITY.
         wrap: (name, architecture, torch model) -> codec.
+        parts: words of its state dict's keys; without any of them the weights are another codec's.
     """
 
-    build: Callable[..., Any]
+    make: Callable[..., Any]
+    widths: dict[str, int]
     pretrained: Callable[[int], Any]
     default_quality: int
     wrap: Callable[[str, str, Any], Codec]
+    parts: frozenset[str]
+
+    @property
+    def topology(self) -> Topology:
+        return topology_of(self.make, tuple(self.widths))
+
+    def build(self, state: State | None = None) -> Any:
+        """The torch model with these weights loaded, of their widths; without weights, as initialised."""
+        return self.make(**self.widths) if state is None else _loaded(self.make(**self.widths_of(state)), state)
+
+    def widths_of(self, state: State) -> dict[str, int]:
+        if not self.widths:  # the topology need not be built for that
+            return {}
+        return self.topology.widths({canonical(key): tuple(value.shape) for key, value in state.items()}, self.widths)
 
 
-def _relu_small(state: State | None = None) -> Any:
+def _relu_small(half: int, quarter: int, eighth: int, M: int, N: int) -> Any:
     from nvc_check.models.mean_scale_relu import MeanScaleHyperpriorReLU
 
-    if state is None:
-        return MeanScaleHyperpriorReLU()
-    widths = (len(state["g_a.0.weight"]), len(state["g_a.2.weight"]), len(state["g_a.4.weight"]))
-    return _loaded(MeanScaleHyperpriorReLU(widths, len(state["g_a.6.weight"]), len(state["h_a.0.weight"])), state)
+    return MeanScaleHyperpriorReLU((half, quarter, eighth), M, N)
 
 
-def _scale_hyperprior(state: State | None = None) -> Any:
+def _scale_hyperprior(N: int, M: int) -> Any:
     from compressai.models import google
 
-    return _loaded(google.ScaleHyperprior(*_widths(state)), state)
+    return google.ScaleHyperprior(N, M)
 
 
-def _mean_scale_hyperprior(state: State | None = None) -> Any:
+def _mean_scale_hyperprior(N: int, M: int) -> Any:
     from compressai.models import google
 
-    return _loaded(google.MeanScaleHyperprior(*_widths(state)), state)
+    return google.MeanScaleHyperprior(N, M)
 
 
-def _ssf_small(state: State | None = None) -> Any:
+def _ssf_small(width: int) -> Any:
     from nvc_check.models.ssf_small import ScaleSpaceFlowSmall
 
-    return _loaded(ScaleSpaceFlowSmall(len(state["img_encoder.0.weight"]) if state else 64), state)
+    return ScaleSpaceFlowSmall(width)
 
 
-def _ssf2020(state: State | None = None) -> Any:
+def _ssf2020() -> Any:
     from compressai.models.video.google import ScaleSpaceFlow
 
-    return _loaded(ScaleSpaceFlow(), state)
+    return ScaleSpaceFlow()
 
 
-def _widths(state: State | None) -> tuple[int, int]:
-    """N and M of CompressAI's hyperpriors; its own at the lower qualities where there are no weights."""
-    return (len(state["g_a.0.weight"]), len(state["g_a.6.weight"])) if state else (128, 192)
-
-
-def _loaded(net: Any, state: State | None) -> Any:
-    """`net` with the weights, if any; tables that they lack stay empty: the exporter makes them anew."""
-    if state is None:
-        return net
+def _loaded(net: Any, state: State) -> Any:
+    """`net` with the weights; tables that they lack stay empty: the exporter makes them anew."""
     tables = {name: value for name, value in net.named_buffers() if name not in state}
     net.load_state_dict({**state, **tables})
     return net
 
 
-def _shipped(name: str, build: Callable[[State], Any]) -> Callable[[int], Any]:
+def _shipped(name: str) -> Callable[[int], Any]:
     def load(quality: int) -> Any:
         file = WEIGHTS / f"{name}@{quality}.safetensors"
         if not file.is_file():
             there = ", ".join(sorted(p.stem for p in WEIGHTS.glob(f"{name}@*.safetensors"))) or "none yet"
             raise UsageError(f"{name}@{quality}: no such weights are shipped; there are: {there}")
-        return build(read_state(file))
+        return ARCHITECTURES[name].build(read_state(file))
 
     return load
 
@@ -170,26 +184,29 @@ def _video(name: str, architecture: str, model: Any) -> Codec:
 
 ARCHITECTURES: Final[dict[str, Architecture]] = {
     "mbt2018-mean-relu-small": Architecture(
-        _relu_small, _shipped("mbt2018-mean-relu-small", _relu_small), 1, _image(has_means=True)
+        _relu_small,
+        {"half": 32, "quarter": 64, "eighth": 128, "M": 96, "N": 64},
+        _shipped("mbt2018-mean-relu-small"),
+        1,
+        _image(has_means=True),
+        IMAGE_PARTS,
     ),
     "bmshj2018-hyperprior": Architecture(
-        _scale_hyperprior, _compressai_pretrained("bmshj2018-hyperprior"), 3, _image(has_means=False)
+        _scale_hyperprior,
+        {"N": 128, "M": 192},
+        _compressai_pretrained("bmshj2018-hyperprior"),
+        3,
+        _image(has_means=False),
+        IMAGE_PARTS,
     ),
     "mbt2018-mean": Architecture(
-        _mean_scale_hyperprior, _compressai_pretrained("mbt2018-mean"), 3, _image(has_means=True)
+        _mean_scale_hyperprior,
+        {"N": 128, "M": 192},
+        _compressai_pretrained("mbt2018-mean"),
+        3,
+        _image(has_means=True),
+        IMAGE_PARTS,
     ),
-    "ssf-small": Architecture(_ssf_small, _shipped("ssf-small", _ssf_small), 2, _video),
-    "ssf2020": Architecture(_ssf2020, _compressai_pretrained("ssf2020"), 3, _video),
+    "ssf-small": Architecture(_ssf_small, {"width": 64}, _shipped("ssf-small"), 2, _video, VIDEO_PARTS),
+    "ssf2020": Architecture(_ssf2020, {}, _compressai_pretrained("ssf2020"), 3, _video, VIDEO_PARTS),
 }
-
-
-def architecture_of(state: State) -> str | None:
-    """The name of the topology that these weights are of, or None."""
-    if "img_encoder.0.weight" in state:
-        return "ssf2020" if len(state["img_encoder.0.weight"]) == 128 else "ssf-small"
-    if not {"g_a.0.weight", "g_s.0.weight", "h_a.0.weight", "h_s.4.weight"} <= state.keys():
-        return None
-    if "g_a.1.beta" not in state:
-        return "mbt2018-mean-relu-small"
-    latent, parameters = (state[key].shape[:1] if key in state else () for key in ("g_a.6.weight", "h_s.4.weight"))
-    return "mbt2018-mean" if latent and parameters == (2 * latent[0],) else "bmshj2018-hyperprior"

@@ -10,10 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nvc_check.models.architectures import ARCHITECTURES, Codec, architecture_of
+from nvc_check.models.architectures import ARCHITECTURES, Codec
+from nvc_check.models.checkpoint import read_weights
 from nvc_check.models.errors import ExportRefusedError, UsageError
+from nvc_check.models.other_codecs import needs_of
 from nvc_check.models.seeded import seeded
-from nvc_check.models.state_file import read_state, reason_of
+from nvc_check.models.state_file import reason_of
 
 
 def load_codec(spelled: str) -> Codec:
@@ -21,7 +23,7 @@ def load_codec(spelled: str) -> Codec:
 
     Raises:
         UsageError: no such name, quality or file, or its weights cannot be fetched or read.
-        ExportRefusedError: weights of another architecture, or not finite.
+        ExportRefusedError: weights of another codec, not all of one, or not finite.
     """
     name, _, quality = spelled.partition("@")
     if name in ARCHITECTURES:
@@ -35,22 +37,27 @@ def load_codec(spelled: str) -> Codec:
         return _checked(f"{name}@{number}", name, architecture.pretrained(number))
     file = Path(spelled)
     if file.is_file():
-        state = read_state(file)
-        found = architecture_of(state)
-        if found is None:
-            some = ", ".join(sorted(state)[:3]) or "no tensors"
-            raise ExportRefusedError(
-                f"{spelled}: no codec that this version exports (it has {some}, …); expected {', '.join(ARCHITECTURES)}"
-            )
-        name = found
+        weights = read_weights(file)
         try:
-            return _checked(file.name.split(".")[0], name, ARCHITECTURES[name].build(state))
-        except (RuntimeError, LookupError) as error:
-            raise ExportRefusedError(f"{spelled}: does not load as {name} ({reason_of(error)})") from error
-    known = ", ".join(ARCHITECTURES)
-    raise UsageError(
-        f"{spelled}: no such file, and no codec that this version exports: {known}, or a checkpoint of one"
-    )
+            model = ARCHITECTURES[weights.architecture].build(weights.state)
+        except (RuntimeError, LookupError) as error:  # a table of an impossible shape
+            raise ExportRefusedError(
+                f"{spelled}: does not load as {weights.architecture} ({reason_of(error)})"
+            ) from error
+        codec = _checked(file.name.split(".")[0], weights.architecture, model)
+        codec.notes = weights.notes
+        return codec
+    known = f"{', '.join(ARCHITECTURES)}, or a checkpoint of one"
+    if file.is_dir():
+        raise UsageError(
+            f"{spelled}: a folder, expected a checkpoint file, or a codec that this version exports: {known}"
+        )
+    needs = needs_of(name)
+    if needs is not None:
+        raise UsageError(
+            f"{spelled}: no such file, and the codec {name} needs {needs}, not in this version; expected {known}"
+        )
+    raise UsageError(f"{spelled}: no such file, and no codec that this version exports: {known}")
 
 
 def _checked(name: str, architecture: str, model: Any) -> Codec:

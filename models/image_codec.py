@@ -19,6 +19,7 @@ class ImageCodec:
 
     kind = "image"
     multiple = 64  # four stride-2 layers to y, two more to z
+    notes: tuple[str, ...] = ()
 
     def __init__(self, name: str, architecture: str, model: Any, has_means: bool) -> None:
         self.name = name

@@ -19,6 +19,7 @@ class VideoCodec:
 
     kind = "video"
     multiple = 128  # four stride-2 layers to y, three more to z
+    notes: tuple[str, ...] = ()
 
     def __init__(self, name: str, architecture: str, model: Any) -> None:
         self.name = name
