@@ -137,7 +137,7 @@ def _pictures_in(folder: Path) -> tuple[Path, ...]:
             raise UsageError(f"{file}: pictures one behind the other, expected one; give it alone, as a video")
     if not files:
         raise UsageError(
-            f"{folder}: no pictures in this folder, expected at least one such as PNG, JPEG, WebP or AVIF; "
+            f"{folder}: no pictures in this folder, expected at least one such as .png, .jpg, .webp or .avif; "
             "name a folder of pictures, or one video"
         )
     return tuple(files)

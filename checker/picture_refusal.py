@@ -50,7 +50,7 @@ def _is_deep(file: Path, picture: Any) -> bool:
 
 
 def _is_deep_tile(tile: Any, picture_format: str | None) -> bool:
-    arguments = tile.args if isinstance(tile.args, tuple) else (tile.args,)
+    arguments: tuple[Any, ...] = tile.args if isinstance(tile.args, tuple) else (tile.args,)
     # How Pillow spells the stored layout: "RGB;16B"; but "BGR;16" means 16 bits per pixel (5, 6 and 5)
     if re.search("(?<!BGR);1[0-6]", str(arguments[0] if arguments else "")):
         return True
