@@ -20,7 +20,7 @@ export NVC_CHECK_HOME ?= $(CURDIR)/.legs
 
 install: .venv/installed
 
-.venv/installed: pyproject.toml constraints.txt $(wildcard models/*.py exporter/*.py runtimes/*.py checker/*.py models/weights/*)
+.venv/installed: pyproject.toml constraints.txt $(wildcard models/*.py exporter/*.py exporter/*/*.py runtimes/*.py checker/*.py models/weights/*)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt setuptools \
 	    -e '.[export,cpu,openvino,dev]' --config-settings editable_mode=strict

@@ -46,15 +46,19 @@ class GraphWriter:
     def constant(self, array: NDArray[Any], name: str) -> ir.Value:
         key = (f"{array.dtype}{array.shape}", array.tobytes())
         if key not in self._constants:
-            while name in self._names:  # as of scalars that differ in the seventh digit
-                name += "_"
-            self._take(name)
-            value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
-            value.shape = ir.Shape(array.shape)
-            value.dtype = ir.DataType.from_numpy(array.dtype)
-            self._constants[key] = value
-            self._initializers.append(value)
+            self._constants[key] = self.own(array, name)
         return self._constants[key]
+
+    def own(self, array: NDArray[Any], name: str) -> ir.Value:
+        """A constant that no other node reads, though another may be equal."""
+        while name in self._names:  # as of scalars that differ in the seventh digit
+            name += "_"
+        self._take(name)
+        value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
+        value.shape = ir.Shape(array.shape)
+        value.dtype = ir.DataType.from_numpy(array.dtype)
+        self._initializers.append(value)
+        return value
 
     def scalar(self, number: float) -> ir.Value:
         return self.constant(np.array(number, np.float32), f"c_{number:g}")

@@ -13,6 +13,7 @@ Of a user's ONNX decoder: manifest.json, certificate.json, fp32/decoder.onnx, in
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class GridTensor:
     """An int32 input or output of a user's graph: (1, channels, h, w), real value = integer * 2^exponent.
 
     Inputs are clipped to [low, high], outputs lie within. `dtype` is what the float graph has: float32, or int32 with
-    exponent 0.
+    exponent 0. `shape`: of an input, (1, C, h, w) or (1, C), None where any size goes.
     """
 
     channels: int
@@ -66,6 +67,7 @@ class GridTensor:
     low: int
     high: int
     dtype: str = "float32"
+    shape: Sequence[int | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What stands in integer graphs in the place of each float operator."""

@@ -1,0 +1,74 @@
+"""Tensors as convolutions read them: integers of a byte, or, where that is cheap, two limbs of 7 bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from nvc_check.exporter.graph_writer import GraphWriter
+from nvc_check.exporter.lower.flavours import Flavour
+from nvc_check.exporter.lower.values import Float64, Known, Plan, Write, column, peaks, unit_for
+from nvc_check.exporter.lower.writing import saturated, times
+
+# 7 bits: two products with int8 weights then stay below 2^15, where x86 without VNNI saturates (VPMADDUBSW)
+UNSIGNED = (0, 0, 127)  # zero point, low, high
+SIGNED = (128, -128, 127)  # with weights of 7 bits
+HALF = (64, -64, 63)  # a limb
+FINE = 4  # bits of the second limb's grid below the first one's
+REACH = 68  # steps of the first limb, beyond which both limbs are saturated
+
+
+def coded(plan: Plan, x: Known, form: tuple[int, int, int] | None = None, unit: Float64 | None = None) -> Known:
+    """x in integers of a byte, rounded half to even; itself where it is that already.
+
+    `form` and `unit` are by default what the calibration and the tensor's range ask for.
+    """
+    zero, low, high = form or (UNSIGNED if x.low >= 0 else SIGNED)
+    if x.zero is not None and (form is None or x.zero == zero) and unit is None:
+        return x
+    if unit is None:
+        ready = x.low >= low and x.high <= high
+        unit = x.unit if ready else unit_for(peaks(x.real), np.arange(x.channels), high)
+    factor = np.exp2(x.unit - unit)
+
+    def written(name: str) -> Write:
+        def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
+            scaled = times(graph, values[x.name], factor, name)
+            return style.dequantized(graph, style.rounded(graph, scaled, zero, low, high, name), zero, name)
+
+        return write
+
+    name = plan.form(x.name, "byte" if zero else "activation", unit, written)
+    integers = [np.clip(np.rint(each * column(factor)), low, high) for each in x.integers]
+    return Known(name, unit, x.real, integers, low, high, zero)
+
+
+def in_limbs(plan: Plan, x: Known) -> Known:
+    """(1, 2C, h, w): x in steps of a grid that holds twice the calibration, and behind that what is left of it."""
+    zero, low, high = HALF
+    # limbs have bits to spare, and saturation costs more
+    grid = unit_for(peaks(x.real), np.arange(x.channels), high // 2)
+    factor, finer = np.exp2(x.unit - grid), 2.0**FINE
+
+    def written(name: str) -> Write:
+        def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
+            scaled = saturated(graph, times(graph, values[x.name], factor, name), -REACH, REACH, f"{name}_reach")
+            coarse = style.rounded(graph, scaled, zero, low, high, f"{name}_coarse")
+            known = style.dequantized(graph, coarse, zero, f"{name}_coarse")
+            left = graph.op("Sub", scaled, known, name=f"{name}_left")
+            left = graph.op("Mul", left, graph.scalar(finer), name=f"{name}_finer")
+            fine = style.rounded(graph, left, zero, low, high, f"{name}_fine")
+            # put together as uint8: a Concat between two DequantizeLinear nodes and a Conv would make the Conv float
+            both = graph.op("Concat", coarse, fine, name=f"{name}_both", axis=1)
+            return style.dequantized(graph, both, zero, name)
+
+        return write
+
+    name = plan.form(x.name, "limbs", grid, written)
+    integers = []
+    for each in x.integers:
+        steps = np.clip(each * column(factor), -REACH, REACH)
+        coarse = np.clip(np.rint(steps), low, high)
+        integers.append(np.concatenate([coarse, np.clip(np.rint((steps - coarse) * finer), low, high)], axis=1))
+    real = [np.concatenate([each, each], axis=1) for each in x.real]
+    return Known(name, np.concatenate([grid, grid - FINE]), real, integers, low, high, zero)

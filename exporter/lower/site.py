@@ -1,0 +1,131 @@
+"""One node of a float graph: what it reads, what is asked of its output, and where its integer form is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+import onnx_ir as ir
+
+from nvc_check.exporter.graph_writer import GraphWriter
+from nvc_check.exporter.lower.flavours import Flavour
+from nvc_check.exporter.lower.values import Float64, Int64, Known, Plan
+from nvc_check.models.errors import ExportRefusedError
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the rest of the graph asks of a tensor.
+
+    Attributes:
+        labels: from its number of channels: those with the same label must share a unit.
+        final: it becomes an output of the graph without another convolution, or is one.
+        reach: real values beyond (low, high) make no difference to those that read it.
+        slopes: (C,) of the one activation that reads it, a LeakyRelu or PRelu; None where there is another reader.
+    """
+
+    labels: Callable[[int], Int64]
+    final: bool
+    reach: tuple[float, float]
+    slopes: Callable[[int], Float64] | None = None
+
+
+class Site:
+    """A node, and its attributes, every one of which has to be read.
+
+    Attributes:
+        name: of the node, and of the integer tensor.
+        relu: a Relu behind the node is made with it, and only layers read the outcome.
+        share: of the multiplications of the whole graph, this node's.
+        open_size: the graph takes pictures of any size.
+        fine: activations have 16 bits, which layers read in limbs.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        node: ir.Node,
+        known: dict[str, Known],
+        asked: Asked,
+        *,
+        relu: bool,
+        share: float,
+        open_size: bool,
+        fine: bool,
+    ) -> None:
+        self.plan, self.node, self.asked = plan, node, asked
+        self.relu, self.share, self.open_size, self.fine = relu, share, open_size, fine
+        self.name = str(node.name)
+        self._known = known
+        self._read: set[str] = set()
+
+    def tensor(self, index: int) -> Known | None:
+        """The node's input where it is no constant."""
+        value = self.node.inputs[index] if index < len(self.node.inputs) else None
+        return None if value is None else self._known.get(str(value.name))
+
+    def first(self) -> Known:
+        found = self.tensor(0)
+        return self.refuse("its first input is a constant, expected a tensor") if found is None else found
+
+    def has(self, index: int) -> bool:
+        return index < len(self.node.inputs) and self.node.inputs[index] is not None
+
+    def constant(self, index: int) -> Any:
+        value = self.node.inputs[index] if self.has(index) else None
+        if value is None or value.const_value is None:
+            self.refuse(f"input {index} is computed, expected a constant")
+        return value.const_value.numpy()
+
+    def attribute(self, name: str, default: Any) -> Any:
+        self._read.add(name)
+        found = self.node.attributes.get(name)
+        if found is None:
+            return default
+        value = found.value
+        return list(value) if isinstance(value, (tuple, list)) else value
+
+    def check_all_read(self) -> None:
+        """Raises ExportRefusedError where the node has an attribute that nothing asked for."""
+        left = sorted(set(self.node.attributes) - self._read)
+        if left:
+            self.refuse(f"attribute {left[0]} has no integer form in this version; export the model without it")
+
+    def per_channel(self, index: int, width: int) -> Float64:
+        """A constant input, one number for all or one per channel: (width,)."""
+        array = np.asarray(self.constant(index)).astype(np.float64)
+        shape = (1,) * (4 - array.ndim) + array.shape
+        if self.is_vector() and array.ndim <= 2 and array.size in (1, width):
+            return np.broadcast_to(array.reshape(-1), width).copy()
+        if array.ndim > 4 or shape[0] != 1 or shape[2:] != (1, 1) or shape[1] not in (1, width):
+            self.refuse(f"a constant of shape {array.shape}, expected one number or one per channel, (C, 1, 1)")
+        return np.broadcast_to(array.reshape(-1), width).copy()
+
+    def is_vector(self) -> bool:
+        """Whether what the node gives has no more than two dimensions, (1, C)."""
+        shape = self.node.outputs[0].shape
+        return shape is not None and len(shape) <= 2
+
+    def refuse(self, why: str) -> NoReturn:
+        raise ExportRefusedError(f"node {self.name} ({self.node.op_type}): {why}")
+
+    def moved(
+        self,
+        x: Known,
+        unit: Float64,
+        move: Callable[[Float64], Float64],
+        write: Callable[[GraphWriter, ir.Value, int], ir.Value],
+        name: str = "",
+    ) -> Known:
+        """x's values elsewhere; `move` does it to an array; `write` in the graph, (graph, tensor, what stands for 0)."""
+        name = name or self.name
+
+        def follow(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
+            integers, zero = style.stored(values[x.name], x.zero)
+            return style.dequantized(graph, write(graph, integers, zero), x.zero, name)
+
+        self.plan.add(name, follow)
+        real, integers = [move(each) for each in x.real], [move(each) for each in x.integers]
+        return Known(name, unit, real, integers, x.low, x.high, x.zero)

@@ -1,0 +1,123 @@
+"""What the compiler knows of a tensor of the float graph: its grid, its integers over the calibration, their range."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from nvc_check.exporter.graph_writer import GraphWriter, same_name
+from nvc_check.exporter.lower.flavours import Flavour
+from nvc_check.exporter.lower.writing import column as column
+from nvc_check.models.errors import ExportRefusedError
+from nvc_check.models.grid import exponent_to_hold
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+WIDE = 32767  # largest integer of a tensor that was rounded to 16 bits
+HELD = WIDE // 2  # the calibration's largest value then; twice as much does not saturate yet
+LIMIT = 1 << 21  # of any tensor's integers: sums and a rounding term still fit
+SPREAD = 8  # a channel's grid is at most 2^8 finer than the coarsest of its tensor
+
+
+@dataclass(frozen=True)
+class Known:
+    """A float tensor of the graph, (1, C, h, w); a vector (1, C) is (1, C, 1, 1).
+
+    Attributes:
+        name: of the integer tensor in the graphs that are written.
+        unit: (C,) e: real value = integer * 2^e.
+        real: per calibration example, what the float graph gives, in float64.
+        integers: the same of the integer graph, in units.
+        low, high: range of the integers, which the graph ensures.
+        zero: the zero point with which it was just dequantized from uint8; None where it was not.
+        given: it is an input of the graph.
+    """
+
+    name: str
+    unit: Float64
+    real: list[Float64]
+    integers: list[Float64]
+    low: int
+    high: int
+    zero: int | None = None
+    given: bool = False
+
+    @property
+    def channels(self) -> int:
+        return len(self.unit)
+
+    def made(self) -> list[Float64]:
+        """What the integer graph gives, as real values."""
+        return [each * np.exp2(column(self.unit)) for each in self.integers]
+
+
+Write = Callable[[GraphWriter, Flavour, dict[str, ir.Value]], ir.Value]
+
+
+class Plan:
+    """How the integer graph is written, tensor by tensor; both flavours follow it."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[str, Write]] = []
+        self._forms: dict[tuple[str, str, bytes], str] = {}
+
+    def add(self, name: str, write: Write) -> None:
+        self._steps.append((name, write))
+
+    def form(self, tensor: str, kind: str, unit: Float64, write: Callable[[str], Write]) -> str:
+        """The name of another form of a tensor, which is written once however many read it."""
+        key = (tensor, kind, unit.tobytes())
+        if key not in self._forms:
+            others = sum(1 for each, form, _ in self._forms if (each, form) == (tensor, kind))
+            self._forms[key] = f"{tensor}_{kind}" + (f"_{others}" if others else "")
+            self.add(self._forms[key], write(self._forms[key]))
+        return self._forms[key]
+
+    def follow(self, graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> None:
+        """Writes everything; `values` has the graph's inputs and gets all tensors.
+
+        Raises:
+            ExportRefusedError: two tensors of one name.
+        """
+        for name, write in self._steps:
+            if name in values:
+                raise ExportRefusedError(same_name(name))
+            values[name] = write(graph, style, values)
+
+
+def peaks(real: list[Float64]) -> Float64:
+    """(C,) the largest magnitude of each channel."""
+    found: Float64 = np.max([np.abs(x).max(axis=(0, 2, 3)) for x in real], axis=0)
+    return found
+
+
+def unit_for(peak: Float64, labels: Int64, held: int) -> Float64:
+    """(C,) the finest units that hold `peak`; channels with the same label share one."""
+    highest = float(peak.max()) or 1.0
+    return tied(exponent_to_hold(np.maximum(peak, highest * 2.0**-SPREAD), held), labels)
+
+
+def tied(unit: Float64, labels: Int64) -> Float64:
+    """The coarsest unit of each label's channels."""
+    coarsest = np.full(int(labels.max()) + 1, -np.inf)
+    np.maximum.at(coarsest, labels, unit)
+    return coarsest[labels]
+
+
+def noise(known: Known) -> float:
+    """Signal to noise in dB, the signal's mean apart."""
+    return decibels(known.real, known.made())
+
+
+def decibels(real: list[Float64], made: list[Float64]) -> float:
+    """Signal to noise of `made` against `real`; of a constant signal, its square is the signal."""
+    wanted = np.concatenate([each.reshape(-1) for each in real])
+    found = np.concatenate([each.reshape(-1) for each in made])
+    error, signal = float(np.mean((found - wanted) ** 2)), float(np.var(wanted)) or float(np.mean(wanted**2))
+    smallest = 1e-30
+    return float(10 * np.log10(max(signal, smallest) / max(error, smallest)))

@@ -1,0 +1,1 @@
+"""A float ONNX graph as the exporter reads it: prepared, simplified, its convolutions plain ones."""
