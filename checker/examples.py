@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +41,14 @@ def write_examples(package: Package, source: Path, out: Path) -> None:
             given, steps, clipped = {}, {}, {}
             for entry, array in arrays.items():
                 grid = grids[entry]
-                if array.ndim != 4 or array.shape[:2] != (1, grid.channels) or not array.size:
-                    raise UsageError(f"{name}: {entry} is {array.shape}, expected (1, {grid.channels}, height, width)")
+                _check_shape(name, entry, array.shape, grid.shape or (1, grid.channels, None, None))
                 given[entry] = _as_given(name, entry, array, grid.dtype)
                 unlimited = np.rint(
                     np.ldexp(given[entry].astype(np.float64), -grid.exponent)
                 )  # no int64 holds them all
                 steps[entry] = np.clip(unlimited, grid.low, grid.high).astype(np.int32)
                 clipped[entry] = Clipping.of(unlimited, grid.low, grid.high)
-            height, width = next(iter(steps.values())).shape[2:]
+            height, width = next((array.shape[2:] for array in steps.values() if array.ndim == 4), (1, 1))
             writer.add(FrameInfo(name, height, width, {}, {}, clipped), {"fp32": given, "int": steps})
         writer.finish()
 
@@ -73,6 +72,15 @@ def _arrays(source: Path, inputs: Collection[str]) -> Iterator[tuple[str, dict[s
         if wrong:
             raise UsageError(f"{file}: {wrong[0]} is {found[wrong[0]].dtype}, expected finite real numbers")
         yield file.name, {name: found[name] for name in inputs}
+
+
+def _check_shape(file: str, name: str, found: tuple[int, ...], expected: Sequence[int | None]) -> None:
+    """`expected`: (1, C, h, w) or (1, C), None for any size but 0."""
+    fits = len(found) == len(expected) and all(e in (f, None) for f, e in zip(found, expected, strict=True))
+    if not fits or not all(found):
+        sides = ("1", "C", "height", "width")
+        spelled = ", ".join(side if size is None else str(size) for side, size in zip(sides, expected, strict=False))
+        raise UsageError(f"{file}: {name} is {found}, expected ({spelled})")
 
 
 def _as_given(file: str, name: str, array: NDArray[Any], dtype: str) -> NDArray[Any]:

@@ -188,6 +188,24 @@ BAD = {
 }
 
 
+@pytest.mark.parametrize(
+    ("shape", "fits"), [((1, 3, 4, 5), True), ((1, 3, 4, None), True), ((1, 3, 4, 6), False), ((1, 3), False)]
+)
+def test_a_size_that_the_decoder_is_fixed_to(
+    shape: tuple[int | None, ...], fits: bool, folder: Path, exported: Package, tmp_path: Path
+) -> None:
+    """The manifest's shape of an input is the only one that is taken; what is missing in it goes in any size."""
+    grids = {name: replace(grid, shape=shape) for name, grid in exported.manifest.inputs.items()}
+    package = Package(exported.root, replace(exported.manifest, inputs=grids))
+    np.savez(tmp_path / "given.npz", **{name: np.ones((1, 3, 4, 5), np.float32) for name in grids})
+    if fits:
+        write_examples(package, tmp_path / "given.npz", tmp_path / "symbols")
+        return
+    said = {6: r"expected \(1, 3, 4, 6\)", 3: r"expected \(1, 3\)"}
+    with pytest.raises(UsageError, match=r"is \(1, 3, 4, 5\), " + said[shape[-1] or 0]):
+        write_examples(package, tmp_path / "given.npz", tmp_path / "symbols")
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_what_no_path_can_take(case: str, folder: Path, exported: Package, tmp_path: Path) -> None:
     """Values beyond the float graph's own type are refused, and so are inputs without values."""
