@@ -24,6 +24,7 @@ Int64 = NDArray[np.int64]
 
 WEIGHT_MAX = 127
 FINEST = 20  # bits of an accumulator below its output's grid
+ROUNDING = 1 << (FINEST + 1)  # at most that many steps of the accumulator are added to round it, in either flavour
 Z_MIN, Z_MAX = -127, 127  # of symbols plus whole medians
 PLANE = 64  # value of the coarse constant plane that carries fractional medians
 SLOPE_BITS = 8  # of a LeakyRelu's slope: 0.2 % at most beside what was trained
@@ -218,13 +219,14 @@ def _integer_layer(
             extra, too_far = _plane_weights(layer, fraction, exponent)
             weight = np.concatenate([weight, extra], axis=1 - axis)
         bound = accumulator_bound(weight, axis, layer.stride if layer.transposed else 1, reach) + np.abs(bias)
-        # half-to-even in float32 without a Round operator needs one more rounding term, and at most 2^23 of it
-        over = (bound >= FLOAT32_EXACT // 2) | too_far
+        # halves of the output's step are added before it is rounded: they may be finer than the sum
+        finer = np.exp2(np.maximum(exponent + input_exponent - output_exponent + 1, 0))
+        over = (bound * finer + ROUNDING >= FLOAT32_EXACT) | too_far
         if not over.any():
             return IntegerLayer(layer, weight, exponent, bias, input_exponent, None, 0, 0)
         exponent = exponent + over.astype(np.float64)
     raise ExportRefusedError(
-        f"node {layer.name}: accumulator bound {int(bound.max(initial=0))} stays above 2^23 at 8-bit weights;"
+        f"node {layer.name}: accumulator bound {int(bound.max(initial=0))} stays above 2^24 at 8-bit weights;"
         " split the input channels or use smaller layers"
     )
 
