@@ -51,6 +51,15 @@ def export(
     allow_inexact: Annotated[
         bool, typer.Option("--allow-inexact", help="Ordinary scales, marked inexact in the manifest.")
     ] = False,
+    min_snr: Annotated[
+        float | None,
+        typer.Option(
+            "--min-snr", help="Of an ONNX decoder: refuse outputs that are nearer to noise, in dB; default 20."
+        ),
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Of an ONNX decoder: every node's signal to noise.")
+    ] = False,
 ) -> None:
     """Exports CODEC to the package OUT: FP32 and exact integer ONNX graphs, frozen tables, certificate, digests."""
     for option, found, known in (("precision", precision, ("w8a8",)), ("scope", scope, SCOPES)):
@@ -58,8 +67,12 @@ def export(
             raise UsageError(f"--{option} {found}: expected {' or '.join(known)}")
     check_place(out)
     if codec.endswith(".onnx"):
-        _export_onnx(Path(codec), out, calibration, allow_inexact)
+        if allow_inexact:
+            raise UsageError("--allow-inexact: for codecs; an ONNX decoder is exported exact or refused")
+        _export_onnx(Path(codec), out, calibration, min_snr, verbose)
         return
+    if min_snr is not None or verbose:
+        raise UsageError("--min-snr, --verbose: of an ONNX decoder; compare says what a codec costs")
     from nvc_check.checker.calibration import calibration_pictures
     from nvc_check.exporter.export import export_package
     from nvc_check.exporter.memory import keep_freed_memory
@@ -71,27 +84,39 @@ def export(
         pictures = calibration_pictures(calibration, loaded.multiple)
         package = export_package(loaded, pictures, out, scope=scope, allow_inexact=allow_inexact, progress=step)
     _print_exported(package, out)
+    for note in loaded.notes:
+        print(note)
 
 
-def _export_onnx(file: Path, out: Path, calibration: Path | None, allow_inexact: bool) -> None:
+def _export_onnx(file: Path, out: Path, calibration: Path | None, min_snr: float | None, verbose: bool) -> None:
     from nvc_check.checker.examples import read_examples
-    from nvc_check.exporter.user_export import export_user_graph, inputs_of, read_user_graph
+    from nvc_check.exporter.network.model import read_source
+    from nvc_check.exporter.user_export import MIN_SNR, export_source
 
     if not file.is_file():
         raise UsageError(f"{file}: not found, expected an ONNX file")
-    if calibration is None:
-        raise UsageError("--calibration: missing; an ONNX decoder needs a .npz file of its inputs, or a folder of them")
-    if allow_inexact:
-        raise UsageError("--allow-inexact: for codecs; an ONNX decoder is exported exact or refused")
     with status(f"exporting {file.name}") as step:
-        names = [str(value.name) for value in inputs_of(read_user_graph(file))]
-        examples = (example for _, example in read_examples(calibration, names))
-        package, noise = export_user_graph(file, examples, out, step)
-    _print_exported(package, out)
-    for end, grids in (("takes", package.manifest.inputs), ("gives", package.manifest.outputs)):
+        source = read_source(file)
+        if calibration is None:
+            raise UsageError(
+                "--calibration: missing; an ONNX decoder needs a .npz file of its inputs"
+                f" ({', '.join(source.sizes)}), or a folder of them"
+            )
+        examples = (example for _, example in read_examples(calibration, list(source.sizes)))
+        made = export_source(source, examples, out, step, min_snr=MIN_SNR if min_snr is None else min_snr)
+    _print_exported(made.package, out)
+    for note in made.notes:
+        print(note)
+    manifest = made.package.manifest
+    for end, grids in (("takes", manifest.inputs), ("gives", manifest.outputs)):
         for name, grid in grids.items():
-            print(f"{end} {name}: int32 (1, {grid.channels}, h, w) in steps of 2^{grid.exponent}")
-    for name, decibels in noise.items():
+            sizes = grid.shape or (1, grid.channels, None, None)
+            shape = ", ".join(str(size) if size else side for size, side in zip(sizes, "1Chw", strict=False))
+            print(f"{end} {name}: int32 ({shape}) in steps of 2^{grid.exponent}")
+    if verbose:
+        for site in made.losses:
+            print(f"{site.decibels:7.1f} dB  {site.name} ({site.op_type})")
+    for name, decibels in made.noise.items():
         print(f"{name}: signal to noise against float {decibels:.1f} dB over the calibration")
 
 

@@ -23,7 +23,7 @@ CONVERSION = "conversion"
 # measured on ONNX Runtime WebGPU 1.27: no kernel, so the node goes to the CPU
 NO_WEBGPU: Final = frozenset(
     {"AveragePool", "ConvInteger", "Max", "MatMulInteger", "Min", "Mod", "QLinearConv", "QLinearMatMul"}
-    | {"QuantizeLinear", "Round"}
+    | {"PRelu", "QuantizeLinear", "Round"}
 )
 NO_WEBGPU_INTEGERS: Final = {"Clip", "DepthToSpace", "Relu"}
 SIZES_OF: Final = {"Shape", "Size"}  # on the GPU where a node there reads the shape, as Expand

@@ -21,7 +21,7 @@ Values = Mapping[str, Abstract | None]
 OPENVINO: Final = ("any", "openvino")
 AFFINE: Final = frozenset({"Add", "Sub", "Mul", "Div"})
 PASSED: Final = EXCHANGED | AFFINE | {"Clip"}
-ELEMENTWISE: Final = {"Abs", "Ceil", "Floor", "LeakyRelu", "Max", "Min", "Neg", "Round", "Where"}
+ELEMENTWISE: Final = {"Abs", "Ceil", "Floor", "LeakyRelu", "Max", "Min", "Neg", "PRelu", "Round", "Where"}
 
 
 def openvino_hazards(node: onnx.NodeProto, call: Call, topology: Topology, values: Values) -> list[Hazard]:

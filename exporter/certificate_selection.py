@@ -10,8 +10,9 @@ import onnx
 from nvc_check.exporter.abstract import Abstract, Float64, bounded, union
 from nvc_check.exporter.certificate_arithmetic import union_of_channels, wide_integers
 from nvc_check.exporter.certificate_terms import NUMBERS, Call, Outcome, Refused, Rule, aligned, one, require_type
-from nvc_check.models.grid import FLOAT32_EXACT
+from nvc_check.models.grid import FLOAT32_EXACT, finest_exponents
 
+LARGEST_SLOPE = 256
 INTEGERS = ("bool", "int8", "uint8", "int16", "uint16", "int32", "int64")
 
 
@@ -77,17 +78,36 @@ def _relu(call: Call) -> Outcome:
 
 
 def _leaky_relu(call: Call) -> Outcome:
-    x, slope = call.input(0), float(np.float32(call.get("alpha", 0.01)))
+    return _bent(call.input(0), np.array([np.float32(call.get("alpha", 0.01))], np.float64))
+
+
+def _prelu(call: Call) -> Outcome:
+    """Slopes of one number, or one per channel: (C, 1, 1)."""
+    x, slopes = aligned(call, call.input(0), call.input(1))
+    if slopes.constant is None:
+        raise Refused("slopes depend on the data", "constant slopes")
+    array = np.asarray(slopes.constant, np.float64)
+    if array.size > 1 and (call.rank is None or array.ndim != call.rank or array.shape[1] != array.size):
+        raise Refused(f"slopes of shape {array.shape} have no rule here", "one slope, or one per channel: (C, 1, 1)")
+    return _bent(x, array.reshape(-1))
+
+
+def _bent(x: Abstract, slopes: Float64) -> Outcome:
+    """x above 0, x times the slope below, also as sums of multiples of x and |x|: exact with slopes of a few bits."""
     require_type(x, "float32")
-    mantissa, power = np.frexp(slope)
-    if not 0 <= slope <= 1 or (slope > 0 and mantissa != 0.5):
+    if not np.isfinite(slopes).all() or np.abs(slopes).max() > LARGEST_SLOPE:
+        raise Refused(f"a slope of {np.abs(slopes).max():g}", f"slopes of at most {LARGEST_SLOPE}")
+    grid = finest_exponents(slopes.reshape(-1, 1))
+    exponent = x.exponent + np.minimum(grid, 0) - 1  # (1 - slope) / 2 has one more
+    low, high = (np.minimum(x.low, 0) * slopes, np.maximum(x.high, 0))
+    reach = np.maximum(np.abs(x.low), np.abs(x.high)) * (1 + np.abs(slopes))
+    bound = float((reach / np.exp2(exponent)).max())
+    if bound >= FLOAT32_EXACT:
         raise Refused(
-            f"slope {slope:g} is not a power of two: the product rounds",
-            "a slope of 2^-k, or Relu(x) - Relu(-x) * slope with the slope on a grid and a rounding of its own",
+            f"its products reach {bound:.0f} steps, not below 2^24 = {FLOAT32_EXACT}",
+            "slopes of fewer bits, or Relu(x) - Relu(-x) * slope with a rounding of its own",
         )
-    exponent = np.minimum(x.exponent, x.exponent + power - 1) if slope else x.exponent
-    low, high = (np.where(v < 0, v * slope, v) for v in (x.low, x.high))
-    return one(Abstract(exponent, low, high))
+    return one(Abstract(exponent, np.minimum(low, 0), np.maximum(low, high)), bound=bound)
 
 
 def _rounded(op_type: str, values: Float64) -> Float64:
@@ -148,6 +168,7 @@ SELECTION: dict[str, Rule] = {
     "Min": _extreme,
     "Not": _logic,
     "Or": _logic,
+    "PRelu": _prelu,
     "ReduceMax": _reduce_extreme,
     "ReduceMin": _reduce_extreme,
     "Relu": _relu,

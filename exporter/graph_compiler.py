@@ -19,13 +19,15 @@ from nvc_check.exporter.lower.readers import Readers
 from nvc_check.exporter.lower.site import Site
 from nvc_check.exporter.lower.values import HELD, WIDE, Float64, Known, Plan, decibels, noise
 from nvc_check.exporter.network.model import Source, with_sizes
-from nvc_check.exporter.network.rewrite import simplify
-from nvc_check.exporter.network.verify import original_outputs
+from nvc_check.exporter.network.rewrite import OURS, simplify
+from nvc_check.exporter.network.verify import on_onnxruntime, original_outputs, other_size
 from nvc_check.models.errors import ExportRefusedError, UsageError
 from nvc_check.models.grid import exponent_to_hold
 from nvc_check.models.package import GridTensor
 
 SAME = 60.0  # dB: what was read of the graph against what ONNX Runtime makes of the file; float32 rounds at 120 or so
+TURNED = 12.0  # dB that a picture may lose when it is turned: networks know up from down
+FIXED = "sizes are fixed inside the model: export it with a fixed size"
 GOOD = 32.0  # dB, over the calibration: other inputs give a little less
 LOW = -WIDE - 1
 Example = Mapping[str, NDArray[np.float32]]
@@ -74,16 +76,50 @@ def compile_graph(source: Source, examples: list[Example]) -> CompiledGraph:
     _check_examples(source, examples)
     wanted = list(original_outputs(source, examples))
     made = _compiled(source, examples, wanted, fine=False)
-    if min(made.noise.values()) >= GOOD:
-        return made
-    return max(made, _compiled(source, examples, wanted, fine=True), key=lambda each: min(each.noise.values()))
+    if min(made.noise.values()) < GOOD:
+        finer = _compiled(source, examples, wanted, fine=True)
+        made = max(made, finer, key=lambda each: min(each.noise.values()))
+    if source.open_size:
+        _check_other_size(source, made, examples[0])
+    return made
+
+
+def _check_other_size(source: Source, made: CompiledGraph, example: Example) -> None:
+    """Raises ExportRefusedError where sizes of the calibration went into the graph."""
+    turned = other_size(example)
+    try:
+        (wanted,) = original_outputs(source, [turned]) if turned is not None else ()
+    except (ExportRefusedError, ValueError):
+        return  # ONNX Runtime cannot run the file at that size either
+    assert turned is not None
+    steps = {
+        name: np.clip(np.rint(np.ldexp(turned[name].astype(np.float64), -grid.exponent)), grid.low, grid.high)
+        for name, grid in made.inputs.items()
+    }
+    given = {name: array.astype(np.int32) for name, array in steps.items()}
+    sizes = ", ".join(f"{name} {array.shape}" for name, array in turned.items())
+    try:
+        found = on_onnxruntime(ir.to_proto(made.graphs["qdq"]).SerializeToString(), given)
+    except Exception as error:  # ONNX Runtime raises classes of its own
+        line = (str(error).splitlines() or [repr(error)])[0]
+        raise ExportRefusedError(f"{source.name}: does not run on {sizes} ({line}); {FIXED}") from error
+    for (name, grid), integers in zip(made.outputs.items(), found, strict=True):
+        if integers.shape != wanted[name].shape:
+            raise ExportRefusedError(
+                f"output {name}: {integers.shape} of {sizes}, where ONNX Runtime gives {wanted[name].shape}; {FIXED}"
+            )
+        near = decibels([wanted[name].astype(np.float64)], [np.ldexp(integers.astype(np.float64), grid.exponent)])
+        if near < made.noise[name] - TURNED:
+            raise ExportRefusedError(
+                f"output {name}: {near:.0f} dB from float of {sizes}, {made.noise[name]:.0f} over the calibration; {FIXED}"
+            )
 
 
 def _compiled(
     source: Source, examples: list[Example], wanted: list[dict[str, NDArray[np.float32]]], *, fine: bool
 ) -> CompiledGraph:
     model = with_sizes(source.prepared, examples[0])
-    simplify(model.graph)
+    simplify(model.graph, open_size=source.open_size)
     reader = _Reader(model, source, examples, fine=fine)
     for node in list(model.graph):
         reader.read(node)
@@ -113,10 +149,6 @@ def _check_examples(source: Source, examples: list[Example]) -> None:
             if not fits:
                 shown = ", ".join("any" if size is None else str(size) for size in expected)
                 raise UsageError(f"input {name}: calibration of shape {found}, expected ({shown})")
-    if len({tuple(array.shape for array in example.values()) for example in examples}) > 1:
-        for name in source.sizes:
-            ranks = {len(example[name].shape) for example in examples}
-            assert len(ranks) == 1
 
 
 def _check_read(name: str, known: Known, wanted: list[NDArray[np.float32]]) -> None:
@@ -154,7 +186,6 @@ class _Reader:
         self._known = dict(self.inputs)
         self._outputs = [str(value.name) for value in model.graph.outputs]
         self._readers = Readers(model.graph)
-        self._open = any(None in shape for shape in source.sizes.values())
         self._fused: set[str] = set()  # outputs of Relu nodes that were made with the layer in front of them
         self._unread = Counter(str(v.name) for node in model.graph for v in node.inputs if v is not None)
         self._names = Counter(self.inputs)
@@ -176,7 +207,7 @@ class _Reader:
     def _made(self, node: ir.Node) -> Known | list[Known]:
         if str(node.outputs[0].name) in self._fused:
             return self._known[str(getattr(node.inputs[0], "name", ""))]
-        operator = OPERATORS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        operator = OPERATORS.get(node.op_type) if node.domain in ("", "ai.onnx", OURS) else None
         if operator is None:
             said = refusal(node.op_type, node.domain)
             raise ExportRefusedError(
@@ -188,7 +219,16 @@ class _Reader:
             self._fused.add(str(relu.name))
         asked = self._readers.asked(node.outputs[0] if relu is None else relu)
         share = self._readers.share(node)
-        site = Site(self._plan, node, self._known, asked, relu=relu is not None, share=share, open_size=self._open, fine=self._fine)
+        site = Site(
+            self._plan,
+            node,
+            self._known,
+            asked,
+            relu=relu is not None,
+            share=share,
+            open_size=self._source.open_size,
+            fine=self._fine,
+        )
         made = operator(site)
         site.check_all_read()
         if not isinstance(made, list) and any(value.uses() for value in node.outputs[1:]):

@@ -1,9 +1,9 @@
-"""A user's float ONNX decoder -> package: the graph as it was, its exact integer form, certificate, digests."""
+"""A user's float ONNX decoder -> package: the graph as it was read, its exact integer form, certificate, digests."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,34 +13,30 @@ from numpy.typing import NDArray
 
 from nvc_check.exporter.certificate import Certificate, certify
 from nvc_check.exporter.export import refuse_inexact, write_certificates
-from nvc_check.exporter.user_graph import quantize_user_graph
+from nvc_check.exporter.graph_compiler import CompiledGraph, SiteLoss, compile_graph
+from nvc_check.exporter.network.model import Source, read_source
 from nvc_check.models.atomic import whole_folder
-from nvc_check.models.errors import UsageError
-from nvc_check.models.package import USER_GRAPH, Manifest, Package, write_manifest
+from nvc_check.models.errors import ExportRefusedError
+from nvc_check.models.package import MOST_DECIBELS, USER_GRAPH, Manifest, Package, write_manifest
 
-INPUTS, OUTPUTS = (ir.DataType.FLOAT, ir.DataType.INT32), (ir.DataType.FLOAT,)
-
-
-def read_user_graph(file: Path) -> ir.Model:
-    """Raises UsageError where `file` is not a whole ONNX model, or its inputs are not float32 or int32."""
-    try:
-        onnx.checker.check_model(file)
-        model = ir.external_data.load_to_model(ir.load(file))  # a package is one folder: weights inside
-    except Exception as error:  # protobuf and onnx_ir raise classes of their own
-        raise UsageError(
-            f"{file}: not a whole ONNX model ({(str(error).splitlines() or [repr(error)])[0]}); is this the right file?"
-        ) from error
-    for values, known in ((inputs_of(model), INPUTS), (model.graph.outputs, OUTPUTS)):
-        for value in values:
-            if value.dtype not in known or not re.fullmatch(r"[\w.-]+", str(value.name)):
-                expected = f"{' or '.join(t.name for t in known)} and a plain name"
-                raise UsageError(f"{file}: {value.name} is {value.dtype}, expected {expected}")
-    return model
+MIN_SNR = 20.0  # dB: below, the integer graph is another function
+WORST = 3  # sites that a refusal names
 
 
-def inputs_of(model: ir.Model) -> list[ir.Value]:
-    """The inputs that are no weights."""
-    return [value for value in model.graph.inputs if value.const_value is None]
+@dataclass(frozen=True)
+class UserExport:
+    """What was written.
+
+    Attributes:
+        noise: output -> signal to noise of the integers against ONNX Runtime's run of the file over the calibration, dB.
+        losses: the same of each node, against the float graph, in the order of the graph.
+        notes: how the file was changed to be read, a line each.
+    """
+
+    package: Package
+    noise: dict[str, float]
+    losses: tuple[SiteLoss, ...]
+    notes: tuple[str, ...]
 
 
 def export_user_graph(
@@ -48,28 +44,39 @@ def export_user_graph(
     calibration: Iterable[Mapping[str, NDArray[np.float32]]],
     out: Path,
     progress: Callable[[str], None] = lambda step: None,
+    *,
+    min_snr: float = MIN_SNR,
 ) -> tuple[Package, dict[str, float]]:
-    """Writes the package `out` of the ONNX decoder `file`, at precision `w8a8`.
+    """As `export_source` of a file: the package, and the outputs' signal to noise."""
+    made = export_source(read_source(file), calibration, out, progress, min_snr=min_snr)
+    return made.package, made.noise
 
-    Returns the package, and per output its signal to noise against the float decoder over the calibration, in dB.
+
+def export_source(
+    source: Source,
+    calibration: Iterable[Mapping[str, NDArray[np.float32]]],
+    out: Path,
+    progress: Callable[[str], None] = lambda step: None,
+    *,
+    min_snr: float = MIN_SNR,
+) -> UserExport:
+    """Writes the package `out` of an ONNX decoder, at precision `w8a8`, or, where that loses too much, `w8a16`.
 
     Args:
-        calibration: its inputs by name, (1, C, h, w) each.
+        calibration: its inputs by name, float32, each of the shape that the file states, with batch 1.
+        min_snr: of every output, in dB.
 
     Raises:
-        ExportRefusedError: an operator without exact form, by name, or a bound that cannot hold.
-        UsageError: `file` is not such a decoder, no calibration, or `out` cannot be written.
+        ExportRefusedError: an operator without exact form, by name; a bound that cannot hold; less than `min_snr`.
+        UsageError: not such a decoder, no calibration, or `out` cannot be written.
     """
-    model = read_user_graph(file)
-    examples = list(calibration)
-    if not examples:
-        raise UsageError("calibration: no examples, expected at least one")
+    progress("quantizing")
+    made = compile_graph(source, list(calibration))
+    _refuse_noise(made, min_snr)
     with whole_folder(out) as folder:
         (folder / "fp32").mkdir()
         (folder / "int").mkdir()
-        ir.save(model, folder / "fp32" / f"{USER_GRAPH}.onnx")
-        progress("quantizing")
-        made = quantize_user_graph(model, examples)
+        ir.save(ir.from_proto(source.prepared), folder / "fp32" / f"{USER_GRAPH}.onnx")
         certificates: dict[str, Certificate] = {}
         for flavour, graph in made.graphs.items():
             progress(f"certifying, {flavour}")
@@ -79,10 +86,10 @@ def export_user_graph(
         refuse_inexact(certificates)
         write_certificates(folder, certificates)
         manifest = Manifest(
-            name=file.stem,
+            name=source.name,
             architecture="onnx",
             kind="graph",
-            precision="w8a8",
+            precision=f"w8a{made.activation_bits}",
             scope="decoder",
             exact=True,
             multiple=1,
@@ -91,6 +98,25 @@ def export_user_graph(
             digest="",
             inputs=made.inputs,
             outputs=made.outputs,
+            fidelity={name: min(round(found, 2), MOST_DECIBELS) for name, found in made.noise.items()},
         )
         write_manifest(folder, manifest)
-    return Package.open(out), made.noise
+    return UserExport(Package.open(out), made.noise, made.losses, source.notes)
+
+
+def _refuse_noise(made: CompiledGraph, min_snr: float) -> None:
+    for output, found in made.noise.items():
+        if found >= min_snr:
+            continue
+        drops = sorted(_drops(made.losses), key=lambda each: each[0])[:WORST]
+        named = ", ".join(f"{site.name} ({site.op_type}, {site.decibels:.1f} dB)" for _, site in drops)
+        raise ExportRefusedError(
+            f"output {output}: signal to noise {found:.1f} dB, expected at least {min_snr:g} (--min-snr); most is lost at"
+            f" {named}; calibrate on inputs like those that are decoded, or scale the layers' channels alike"
+        )
+
+
+def _drops(losses: tuple[SiteLoss, ...]) -> list[tuple[float, SiteLoss]]:
+    """How much lower each node's signal to noise is than that of the node before it."""
+    before = [MOST_DECIBELS, *(site.decibels for site in losses)]
+    return [(site.decibels - last, site) for last, site in zip(before, losses, strict=False)]

@@ -29,6 +29,7 @@ FLAVOURS = ("qdq", "carrier")
 SCOPES = ("hyperprior", "decoder")
 USER_GRAPH = "decoder"  # the graph of a package of kind `graph`
 OUTPUT = "output/"  # in front of the name of what it gives
+MOST_DECIBELS = 999.0  # what stands for no difference
 FRAME_PEAK = 255  # of the int32 frames that integer frame graphs give: a picture in 8-bit steps, clipped
 
 

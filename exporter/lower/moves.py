@@ -133,6 +133,47 @@ def _phases(graph: GraphWriter, value: ir.Value, by: Shuffle, width: int, name: 
     return graph.op("Transpose", x, name=f"{name}_phases_first", perm=[0, 3, 2, 1])
 
 
+def rearranged(site: Site) -> Known:
+    """Reshapes and Transposes of constant sizes, as they are; any channel may go anywhere."""
+    x = on_common_units(site.plan, site.first(), np.zeros(site.first().channels, np.int64))
+    steps: tuple[tuple[str, list[int]], ...] = site.node.meta["steps"]
+
+    def move(each: Float64) -> Float64:
+        for kind, numbers in steps:
+            each = each.reshape(numbers) if kind == "Reshape" else each.transpose(numbers)
+        return np.ascontiguousarray(each)
+
+    def write(graph: GraphWriter, value: ir.Value, zero: int) -> ir.Value:
+        for i, (kind, numbers) in enumerate(steps):
+            name = f"{site.name}_step_{i}"
+            if kind == "Transpose":
+                value = graph.op("Transpose", value, name=name, perm=list(numbers))
+                continue
+            sizes = graph.constant(np.array(numbers, np.int64), "shape_" + "_".join(map(str, numbers)))
+            value = graph.op("Reshape", value, sizes, name=name)
+        return value
+
+    channels = move(x.real[0]).shape[1]
+    return site.moved(x, np.full(channels, x.unit[0]), move, write)
+
+
+def gather(site: Site) -> Known:
+    """Some channels, in any order."""
+    x = site.first()
+    read = np.asarray(site.constant(1))
+    if site.attribute("axis", 0) not in (1, -3) or read.ndim != 1 or not read.size:
+        site.refuse("expected channels by constant numbers: axis 1, a vector of indices")
+    if read.min() < -x.channels or read.max() >= x.channels:
+        site.refuse(f"channels {read.min()} to {read.max()}, expected numbers below {x.channels}")
+    read = read % x.channels
+
+    def write(graph: GraphWriter, value: ir.Value, zero: int) -> ir.Value:
+        which = graph.constant(read.astype(np.int32), f"{site.name}_read")
+        return graph.op("Gather", value, which, name=f"{site.name}_channels", axis=1)
+
+    return site.moved(x, x.unit[read], lambda each: np.ascontiguousarray(each[:, read]), write)
+
+
 def reshaped(site: Site) -> Known:
     """A vector to a picture, (1, C) to (1, C / (h w), h, w), back, or what changes nothing."""
     x = site.first()

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from nvc_check.exporter.lower.activations import clip, leaky_relu, prelu, relu
 from nvc_check.exporter.lower.arithmetic import add, multiply, negate, normalize
 from nvc_check.exporter.lower.layers import convolve
-from nvc_check.exporter.lower.moves import concatenate, pad, reshaped, resize, shuffled, split, take
+from nvc_check.exporter.lower.moves import concatenate, gather, pad, rearranged, reshaped, resize, shuffled, split, take
 from nvc_check.exporter.lower.site import Site
 from nvc_check.exporter.lower.tables import tabulated
 from nvc_check.exporter.lower.values import Known
 from nvc_check.exporter.network.layers import read_convolution, read_product
+from nvc_check.exporter.network.rewrite import REARRANGE
 
 
 def _convolution(site: Site) -> Known:
@@ -44,6 +45,7 @@ OPERATORS: dict[str, Callable[[Site], Known | list[Known]]] = {
     "DepthToSpace": shuffled,
     "Div": multiply,
     "Flatten": reshaped,
+    "Gather": gather,
     "Gemm": _product,
     "Identity": _identity,
     "LeakyRelu": leaky_relu,
@@ -52,6 +54,7 @@ OPERATORS: dict[str, Callable[[Site], Known | list[Known]]] = {
     "Neg": negate,
     "PRelu": prelu,
     "Pad": pad,
+    REARRANGE: rearranged,
     "Relu": relu,
     "Reshape": reshaped,
     "Resize": resize,

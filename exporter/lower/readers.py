@@ -10,7 +10,7 @@ import onnx_ir as ir
 from nvc_check.exporter.lower.site import Asked
 from nvc_check.exporter.lower.tables import FLAT, FLAT_BYTE
 from nvc_check.exporter.lower.values import Float64, Int64
-from nvc_check.exporter.network.rewrite import LAYERS, array_of
+from nvc_check.exporter.network.rewrite import LAYERS, REARRANGE, array_of
 from nvc_check.exporter.network.shuffles import shuffle_of
 
 UNARY = ("Clip", "Dropout", "Identity", "LeakyRelu", "PRelu", "Pad", "Relu", "Resize")  # channels stay what they are
@@ -83,7 +83,7 @@ class Readers:
                     after = width * shuffle.size**2 if shuffle.apart else width // shuffle.size**2
                     passed = shuffle.passed_back(self.labels(node.outputs[0], after), width)
                     labels = _joined(_joined(labels, shuffle.labels(width)), passed)
-            elif node.op_type in FLAT:
+            elif node.op_type in (*FLAT, REARRANGE):
                 return np.zeros_like(labels)
             elif node.op_type == "Clip":
                 # one grid, so that limits are the same integers; 16 bits have other means

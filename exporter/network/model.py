@@ -47,6 +47,10 @@ class Source:
     batch: int
     notes: tuple[str, ...]
 
+    @property
+    def open_size(self) -> bool:
+        return any(None in shape for shape in self.sizes.values())
+
 
 def read_source(file: Path) -> Source:
     """Raises UsageError where `file` is no whole ONNX model, ExportRefusedError where it cannot be prepared."""

@@ -14,17 +14,18 @@ from nvc_check.exporter.network.shuffles import recognized
 Float64 = NDArray[np.float64]
 
 LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+OURS, REARRANGE = "nvc_check", "Rearrange"  # a run of Reshapes and Transposes of constant sizes: meta["steps"]
 MOVES = ("Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 MOST_APART = 60  # bits between the scales of two channels
 HOMOGENEOUS = ("LeakyRelu", "PRelu", "Relu")  # f(s x) = s f(x) for s > 0
 
 
-def simplify(graph: ir.Graph) -> None:
+def simplify(graph: ir.Graph, *, open_size: bool) -> None:
     """Removes nodes that do nothing, joins pixel shuffles, takes borders, factors and shifts into convolutions."""
     for node in list(graph):
         _drop_idle(graph, node)
     for node in list(graph):
-        _join_shuffle(graph, node)
+        _join_shuffle(graph, node, open_size=open_size)
     for node in list(graph):
         _take_in_pad(graph, node)
     for node in list(graph):
@@ -63,15 +64,18 @@ def _drop_idle(graph: ir.Graph, node: ir.Node) -> None:
     source = node.inputs[0] if node.inputs else None
     if node.op_type == "Cast" and source is not None:
         to = node.attributes.get("to")
-        idle = to is not None and to.value == ir.DataType.FLOAT and source.dtype == ir.DataType.FLOAT
+        whole = source.dtype == ir.DataType.INT32 and source in graph.inputs
+        idle = to is not None and to.value == ir.DataType.FLOAT and (whole or source.dtype == ir.DataType.FLOAT)
     if idle and source is not None and node.outputs[0] not in graph.outputs:
         _replaced(graph, node.outputs[0], source)
 
 
-def _join_shuffle(graph: ir.Graph, node: ir.Node) -> None:
-    """A run of Reshapes and Transposes that is a pixel shuffle becomes one."""
+def _join_shuffle(graph: ir.Graph, node: ir.Node, *, open_size: bool) -> None:
+    """A run of Reshapes and Transposes becomes the pixel shuffle that it is; else, at a fixed size, one node of ours."""
     source = node.inputs[0] if node.inputs else None
     if node.graph is None or node.op_type not in MOVES or source is None or (before := _sizes(source)) is None:
+        return
+    if len(before) != 4 or before[2] * before[3] == 1:
         return
     run: list[ir.Node] = []
     steps: list[tuple[str, list[int]]] = []
@@ -85,19 +89,26 @@ def _join_shuffle(graph: ir.Graph, node: ir.Node) -> None:
             steps.append(("Reshape", sizes))
         shuffle = recognized(before, steps)
         if shuffle is not None:
-            last = run[-1].outputs[0]
-            made = ir.node(
-                "SpaceToDepth" if shuffle.apart else "DepthToSpace",
-                [source],
-                {"blocksize": shuffle.size, "mode": "CRD" if shuffle.crd else "DCR"},
-                name=run[0].name or str(last.name),
-            )
-            made.outputs[0].name, made.outputs[0].shape, made.outputs[0].dtype = last.name, last.shape, last.dtype
-            graph.insert_before(run[0], made)
-            ir.convenience.replace_all_uses_with(last, made.outputs[0], replace_graph_outputs=True)
-            graph.remove(run[::-1], safe=True)
+            kind = "SpaceToDepth" if shuffle.apart else "DepthToSpace"
+            mode = "CRD" if shuffle.crd else "DCR"
+            _joined(graph, source, run, ir.node(kind, [source], {"blocksize": shuffle.size, "mode": mode}))
             return
         step = only_reader(graph, step.outputs[0])
+    sizes = _sizes(run[-1].outputs[0]) if run else None
+    if sizes is not None and len(sizes) == 4 and len(run) > 1 and not open_size:
+        made = ir.node(REARRANGE, [source], domain=OURS)
+        made.meta["steps"] = tuple(steps)
+        _joined(graph, source, run, made)
+
+
+def _joined(graph: ir.Graph, source: ir.Value, run: list[ir.Node], made: ir.Node) -> None:
+    """`made` in the place of the nodes `run`."""
+    last = run[-1].outputs[0]
+    made.name = run[0].name or str(last.name)
+    made.outputs[0].name, made.outputs[0].shape, made.outputs[0].dtype = last.name, last.shape, last.dtype
+    graph.insert_before(run[0], made)
+    ir.convenience.replace_all_uses_with(last, made.outputs[0], replace_graph_outputs=True)
+    graph.remove(run[::-1], safe=True)
 
 
 def _sizes(value: ir.Value) -> list[int] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,6 +13,27 @@ from nvc_check.exporter.network.model import Source
 from nvc_check.models.errors import ExportRefusedError
 
 Float32 = NDArray[np.float32]
+
+
+def other_size(examples: Mapping[str, Float32]) -> dict[str, Float32] | None:
+    """The same inputs turned, rows to columns, or, where they are as high as wide, twice as high; None of vectors."""
+    pictures = [array for array in examples.values() if array.ndim == 4]
+    if len(pictures) < len(examples):
+        return None
+    if any(array.shape[2] != array.shape[3] for array in pictures):
+        return {name: np.ascontiguousarray(array.swapaxes(2, 3)) for name, array in examples.items()}
+    return {name: np.concatenate([array, array[:, :, ::-1]], axis=2) for name, array in examples.items()}
+
+
+def on_onnxruntime(model: bytes, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+    """The outputs in their order, without optimization."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return [np.asarray(found) for found in session.run(None, dict(inputs))]
 
 
 def original_outputs(source: Source, examples: list[Mapping[str, Float32]]) -> Iterator[dict[str, Float32]]:

@@ -33,7 +33,7 @@ def test_every_operator_that_the_exporter_writes_has_a_file() -> None:
     Shape: no graph of ours has it, as GPU providers leave sizes to the CPU; its cases show that they still do.
     """
     folder = Path(graph_writer.__file__).parent
-    sources = [file for file in folder.glob("*.py") if file.name != "float_warp.py"]  # of an FP32 graph
+    sources = [file for file in folder.rglob("*.py") if file.name != "float_warp.py"]  # of an FP32 graph
     written = {name.lower() for file in sources for name in WRITES.findall(file.read_text(encoding="utf-8"))}
     assert written | {"conv", "convtranspose", "shape"} == set(OPERATORS) and "shape" not in written
 
