@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -35,13 +36,13 @@ def real_values(outputs: Arrays, grids: Mapping[str, GridTensor]) -> Arrays:
 
 
 def integer_results(
-    models: Mapping[str, onnx.ModelProto], inputs: Arrays, core: openvino.Core | None = None
+    models: Mapping[str, onnx.ModelProto], inputs: Arrays, on_openvino_too: Collection[str] = ()
 ) -> tuple[Arrays, list[str]]:
     """The oracle's outputs of the first flavour, and what computes anything else: "flavour, leg, output: how much".
 
     Args:
         models: by flavour.
-        core: OpenVINO runs too.
+        on_openvino_too: flavours that OpenVINO runs as well.
     """
     expected: Arrays = {}
     faults = []
@@ -52,8 +53,8 @@ def integer_results(
             "ort off": on_onnxruntime(data, inputs, "ORT_DISABLE_ALL"),
             "ort all": on_onnxruntime(data, inputs, "ORT_ENABLE_ALL"),
         }
-        if core is not None:
-            legs["openvino"] = on_openvino(core, data, inputs)
+        if flavour in on_openvino_too:
+            legs["openvino"] = on_openvino(_core(), data, inputs)
         for leg, results in legs.items():
             if results is None:
                 faults.append(f"{flavour}, {leg}: not evaluated")
@@ -67,6 +68,11 @@ def integer_results(
                     differ = np.count_nonzero(array != expected[name])
                     faults.append(f"{flavour}, {leg}, {name}: {differ} of {array.size} values differ")
     return expected, faults
+
+
+@cache
+def _core() -> openvino.Core:
+    return openvino.Core()
 
 
 def decibels(real: NDArray[Any], made: NDArray[Any]) -> float:
