@@ -45,7 +45,7 @@ def export(
         Path | None,
         typer.Option(
             help="Pictures or clip to calibrate on; default: photographs that scikit-image bundles."
-            " Of an ONNX decoder: .npz with its inputs."
+            " Of an ONNX decoder that takes no pictures: .npz with its inputs."
         ),
     ] = None,
     allow_inexact: Annotated[
@@ -56,6 +56,9 @@ def export(
         typer.Option(
             "--min-snr", help="Of an ONNX decoder: refuse outputs that are nearer to noise, in dB; default 20."
         ),
+    ] = None,
+    peak: Annotated[
+        float | None, typer.Option(help="Of an ONNX decoder that takes pictures: value of white, 1 or 255; default 1.")
     ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Of an ONNX decoder: every node's signal to noise.")
@@ -69,10 +72,10 @@ def export(
     if codec.endswith(".onnx"):
         if allow_inexact:
             raise UsageError("--allow-inexact: for codecs; an ONNX decoder is exported exact or refused")
-        _export_onnx(Path(codec), out, calibration, min_snr, verbose)
+        _export_onnx(Path(codec), out, calibration, min_snr, verbose, peak)
         return
-    if min_snr is not None or verbose:
-        raise UsageError("--min-snr, --verbose: of an ONNX decoder; compare says what a codec costs")
+    if min_snr is not None or peak is not None or verbose:
+        raise UsageError("--min-snr, --peak, --verbose: of an ONNX decoder; compare says what a codec costs")
     from nvc_check.checker.calibration import calibration_pictures
     from nvc_check.exporter.export import export_package
     from nvc_check.exporter.memory import keep_freed_memory
@@ -88,8 +91,10 @@ def export(
         print(note)
 
 
-def _export_onnx(file: Path, out: Path, calibration: Path | None, min_snr: float | None, verbose: bool) -> None:
-    from nvc_check.checker.examples import read_examples
+def _export_onnx(
+    file: Path, out: Path, given: Path | None, min_snr: float | None, verbose: bool, peak: float | None
+) -> None:
+    from nvc_check.checker.examples import calibration, takes_floats
     from nvc_check.exporter.network.model import read_source
     from nvc_check.exporter.user_export import MIN_SNR, export_source
 
@@ -97,15 +102,11 @@ def _export_onnx(file: Path, out: Path, calibration: Path | None, min_snr: float
         raise UsageError(f"{file}: not found, expected an ONNX file")
     with status(f"exporting {file.name}") as step:
         source = read_source(file)
-        if calibration is None:
-            raise UsageError(
-                "--calibration: missing; an ONNX decoder needs a .npz file of its inputs"
-                f" ({', '.join(source.sizes)}), or a folder of them"
-            )
-        examples = (example for _, example in read_examples(calibration, list(source.sizes)))
-        made = export_source(source, examples, out, step, min_snr=MIN_SNR if min_snr is None else min_snr)
+        used = calibration(given, source.sizes, takes_floats(source.prepared), peak)
+        least = MIN_SNR if min_snr is None else min_snr
+        made = export_source(source, used.examples, out, step, min_snr=least, peak=used.peak)
     _print_exported(made.package, out)
-    for note in made.notes:
+    for note in (*made.notes, *filter(None, [used.note])):
         print(note)
     manifest = made.package.manifest
     for end, grids in (("takes", manifest.inputs), ("gives", manifest.outputs)):

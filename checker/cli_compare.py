@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nvc_check.checker.cli_steps import SAMPLE_FRAMES, SAMPLE_SEED, SAMPLE_SIZE, OutOption, encode, render
+from nvc_check.checker.cli_steps import SAMPLE_FRAMES, SAMPLE_SEED, OutOption, encode, render, sample_size
 from nvc_check.checker.console import output_console, progress_bar, shown_path, status
 from nvc_check.models.atomic import check_place
 from nvc_check.models.errors import UsageError
@@ -49,7 +49,10 @@ def compare(
     what: Annotated[list[Path], typer.Argument(help="A package, or two or more traces.", metavar="PKG|TRACE...")],
     input: Annotated[
         Path | None,
-        typer.Option("--input", help="Picture, folder, Y4M or video; default: a sample. Of an ONNX decoder: .npz."),
+        typer.Option(
+            "--input",
+            help="Picture, folder, Y4M or video; default: a sample. Of an ONNX decoder that takes no pictures: .npz.",
+        ),
     ] = None,
     symbols: Annotated[Path | None, typer.Option("--symbols", help="File of `symbols`, in place of --input.")] = None,
     providers: Annotated[
@@ -122,14 +125,13 @@ def _compare_package(
     specs = legs if swept else with_references(legs, package.manifest.kind)
     if is_graph and out is not None:
         raise UsageError("--out: residual maps are of pictures; the report of a decoder's outputs is in --json")
-    if is_graph and input is None and symbols is None:
-        raise UsageError("--input: missing; expected a .npz file of the decoder's inputs, or a folder of them")
+    size = sample_size(package) if input is None and symbols is None else ""
     with tempfile.TemporaryDirectory(prefix="nvc-check-") as scratch:
         file = symbols
         if file is None:
             if input is None:
                 input = Path(scratch) / "sample.y4m"
-                render(input, SAMPLE_SIZE, SAMPLE_FRAMES, SAMPLE_SEED)
+                render(input, size, SAMPLE_FRAMES, SAMPLE_SEED)
             file = Path(scratch) / "symbols.npz"
             encode(package, input, file)
         with Symbols(file, package.manifest.digest) as read:

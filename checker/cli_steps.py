@@ -12,6 +12,7 @@ from nvc_check.models.errors import UsageError
 
 OutOption = Annotated[Path, typer.Option("--out", help="Where to write; appears only when whole.")]
 SAMPLE_SIZE, SAMPLE_FRAMES, SAMPLE_SEED = "768x512", 10, 0
+DECODER_SAMPLE = (160, 128)  # of nets that enlarge pictures: the oracle takes a second for some 10^9 products
 
 
 def render(out: Path, size: str, frames: int, seed: int) -> None:
@@ -22,6 +23,16 @@ def render(out: Path, size: str, frames: int, seed: int) -> None:
         raise UsageError(f"--size {size}: expected WIDTHxHEIGHT, e.g. {SAMPLE_SIZE}")
     with progress_bar("rendering", frames) as step:
         write_sample(out, int(width), int(height), frames, seed, progress=step)
+
+
+def sample_size(package: Any) -> str:
+    """WIDTHxHEIGHT of the sample clip of a package; raises UsageError where its decoder takes no pictures."""
+    if package.manifest.kind != "graph":
+        return SAMPLE_SIZE
+    from nvc_check.checker.picture_examples import of_package, sample_size
+
+    width, height = sample_size(of_package(package.manifest, "--input: missing"), *DECODER_SAMPLE)
+    return f"{width}x{height}"
 
 
 def encode(package: Any, input: Path, out: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -59,12 +59,14 @@ def export_source(
     progress: Callable[[str], None] = lambda step: None,
     *,
     min_snr: float = MIN_SNR,
+    peak: float | None = None,
 ) -> UserExport:
     """Writes the package `out` of an ONNX decoder, at precision `w8a8`, or, where that loses too much, `w8a16`.
 
     Args:
         calibration: its inputs by name, float32, each of the shape that the file states, with batch 1.
         min_snr: of every output, in dB.
+        peak: value of white, where the one input is a picture.
 
     Raises:
         ExportRefusedError: an operator without exact form, by name; a bound that cannot hold; less than `min_snr`.
@@ -96,7 +98,7 @@ def export_source(
             parts={},
             files={},
             digest="",
-            inputs=made.inputs,
+            inputs={name: replace(grid, peak=peak) for name, grid in made.inputs.items()},
             outputs=made.outputs,
             fidelity={name: min(round(found, 2), MOST_DECIBELS) for name, found in made.noise.items()},
         )

@@ -60,7 +60,8 @@ class GridTensor:
     """An int32 input or output of a user's graph: (1, channels, h, w), real value = integer * 2^exponent.
 
     Inputs are clipped to [low, high], outputs lie within. `dtype` is what the float graph has: float32, or int32 with
-    exponent 0. `shape`: of an input, (1, C, h, w) or (1, C), None where any size goes.
+    exponent 0. `shape`: of an input, (1, C, h, w) or (1, C), None where any size goes. `peak`: of an input that is a
+    picture, the value of white, 1 or 255 as a rule; None where that is not known.
     """
 
     channels: int
@@ -69,6 +70,7 @@ class GridTensor:
     high: int
     dtype: str = "float32"
     shape: Sequence[int | None] | None = None
+    peak: float | None = None
 
 
 @dataclass(frozen=True)
