@@ -26,6 +26,8 @@ app = typer.Typer(
     " 5 provider unavailable or fell back, 6 a run failed, 130 interrupted.",
 )
 
+ACTIVATION_BITS = {"w8a8": 8, "w8a16": 16}
+GOOD = 30.0  # dB: below, another precision is named
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
@@ -39,7 +41,12 @@ def export(
         ),
     ],
     out: OutOption,
-    precision: Annotated[str, typer.Option(help="Bits of weights and activations: w8a8.")] = "w8a8",
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="Bits of weights and activations: w8a8; of an ONNX decoder also w8a16, nearer to float and slower."
+        ),
+    ] = "w8a8",
     scope: Annotated[str, typer.Option(help="Exact part: hyperprior, or decoder (frames too).")] = "hyperprior",
     calibration: Annotated[
         Path | None,
@@ -65,14 +72,15 @@ def export(
     ] = False,
 ) -> None:
     """Exports CODEC to the package OUT: FP32 and exact integer ONNX graphs, frozen tables, certificate, digests."""
-    for option, found, known in (("precision", precision, ("w8a8",)), ("scope", scope, SCOPES)):
+    precisions = tuple(ACTIVATION_BITS) if codec.endswith(".onnx") else ("w8a8",)
+    for option, found, known in (("precision", precision, precisions), ("scope", scope, SCOPES)):
         if found not in known:
             raise UsageError(f"--{option} {found}: expected {' or '.join(known)}")
     check_place(out)
     if codec.endswith(".onnx"):
         if allow_inexact:
             raise UsageError("--allow-inexact: for codecs; an ONNX decoder is exported exact or refused")
-        _export_onnx(Path(codec), out, calibration, min_snr, verbose, peak)
+        _export_onnx(Path(codec), out, calibration, min_snr, verbose, peak, ACTIVATION_BITS[precision])
         return
     if min_snr is not None or peak is not None or verbose:
         raise UsageError("--min-snr, --peak, --verbose: of an ONNX decoder; compare says what a codec costs")
@@ -92,7 +100,13 @@ def export(
 
 
 def _export_onnx(
-    file: Path, out: Path, given: Path | None, min_snr: float | None, verbose: bool, peak: float | None
+    file: Path,
+    out: Path,
+    given: Path | None,
+    min_snr: float | None,
+    verbose: bool,
+    peak: float | None,
+    activation_bits: int,
 ) -> None:
     from nvc_check.checker.examples import calibration, takes_floats
     from nvc_check.exporter.network.model import read_source
@@ -104,7 +118,9 @@ def _export_onnx(
         source = read_source(file)
         used = calibration(given, source.sizes, takes_floats(source.prepared), peak)
         least = MIN_SNR if min_snr is None else min_snr
-        made = export_source(source, used.examples, out, step, min_snr=least, peak=used.peak)
+        made = export_source(
+            source, used.examples, out, step, min_snr=least, peak=used.peak, activation_bits=activation_bits
+        )
     _print_exported(made.package, out)
     for note in (*made.notes, *filter(None, [used.note])):
         print(note)
@@ -119,6 +135,8 @@ def _export_onnx(
             print(f"{site.decibels:7.1f} dB  {site.name} ({site.op_type})")
     for name, decibels in made.noise.items():
         print(f"{name}: signal to noise against float {decibels:.1f} dB over the calibration")
+    if activation_bits == 8 and min(made.noise.values()) < GOOD:
+        print("--precision w8a16 comes nearer to float, at a third of the speed or so")
 
 
 def _print_exported(package: Any, out: Path) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nvc_check.exporter.layers import Activation, Chain, Layer, Output
-from nvc_check.exporter.reference import run_chain
+from nvc_check.exporter.equalization import equalized, ranges
+from nvc_check.exporter.layers import Chain, Layer, Output
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.grid import FLOAT32_EXACT, exponent_to_hold, to_grid
 
@@ -30,7 +30,6 @@ PLANE = 64  # value of the coarse constant plane that carries fractional medians
 SLOPE_BITS = 8  # of a LeakyRelu's slope: 0.2 % at most beside what was trained
 LEAKY_BITS = 15  # bits below a step of the output that the part below zero has, times its slope
 FINEST_LEAKY = 15  # in place of FINEST: 255 steps of them and the zero point's 255 more stay below 2^24
-EQUALIZE_LIMIT = 3  # channels are scaled up by at most 2^3; see quantize_chain
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def quantize_chain(chain: Chain, symbols: list[Int64], power_of_two: bool = True
         power_of_two: off gives ordinary scales, for which no exactness can be shown.
 
     Channels are first equalized: a Relu's output channel is scaled by a power of two, and the next layer's weights
-    by its inverse, so that each channel fills the range of the tensor; exact in real numbers (Nagel et al. 2019).
+    by its inverse, so that each channel fills the range of the tensor.
 
     Raises:
         ExportRefusedError: a layer that cannot meet the accumulator bound, by name.
@@ -106,8 +105,8 @@ def quantize_chain(chain: Chain, symbols: list[Int64], power_of_two: bool = True
     fraction = chain.offset - whole
     z_min, z_max = Z_MIN - int(min(0, whole.min())), Z_MAX - int(max(0, whole.max()))
     inputs = [np.clip(z, z_min, z_max).astype(np.float64) for z in symbols]
-    chain = _equalized(chain, inputs)
-    ranges = _ranges(chain, inputs)
+    chain = equalized(chain, inputs)
+    found = ranges(chain, inputs)
     exponents: dict[str, float] = {"": 0.0}
     layers: list[IntegerLayer] = []
     outputs: list[IntegerOutput] = []
@@ -116,12 +115,12 @@ def quantize_chain(chain: Chain, symbols: list[Int64], power_of_two: bool = True
         coarsest = _coarsest_needed(layer, exponents[layer.source])
         read = [o for o in chain.outputs if o.layer == layer.name]
         if read:
-            made = [_output(layer, o, ranges[layer.name], coarsest) for o in read]
+            made = [_output(layer, o, found[layer.name], coarsest) for o in read]
             finest = min(output.exponent for output in made)
             layers.append(_integer_layer(layer, exponents[layer.source], finest, planes, power_of_two, hidden=False))
             outputs += made
             continue
-        e, low, high = _hidden_grid(layer, ranges[layer.name], coarsest, power_of_two)
+        e, low, high = _hidden_grid(layer, found[layer.name], coarsest, power_of_two)
         exponents[layer.name] = e
         integer = _integer_layer(layer, exponents[layer.source], e, planes, power_of_two, hidden=True)
         layers.append(replace(integer, output_exponent=e, low=low, high=high))
@@ -140,19 +139,19 @@ def _coarsest_needed(layer: Layer, input_exponent: float) -> float:
 
 
 def _hidden_grid(
-    layer: Layer, ranges: tuple[Float64, Float64], coarsest: float, power_of_two: bool
+    layer: Layer, reached: tuple[Float64, Float64], coarsest: float, power_of_two: bool
 ) -> tuple[float, int, int]:
     """(e, low, high) of the output of a layer that others read: [0, 255], behind a LeakyRelu 256 values around zero.
 
     The zero point, -low, is even, because OpenVINO counts ties from the lowest value. The room beside what calibration
     saw is shared out; below zero there is room for a peak as large as the one above, times the slope.
     """
-    top, slope = max(float(ranges[1].max()), 0.0), layer.activation.slope
+    top, slope = max(float(reached[1].max()), 0.0), layer.activation.slope
     if slope == 0:
         upper = np.inf if layer.activation.upper is None else layer.activation.upper
         e = max(float(exponent_to_hold(np.asarray(min(top, upper)), 255, power_of_two)), coarsest)
         return e, 0, int(min(255, np.rint(upper / 2.0**e)))
-    bottom = max(-float(ranges[0].min()), top * slope)
+    bottom = max(-float(reached[0].min()), top * slope)
     e = max(float(exponent_to_hold(np.asarray(top + bottom), 253, power_of_two)), coarsest)
     zero = 2 * int(np.ceil(bottom / 2.0**e / 2))
     spare = 255 - zero - top / 2.0**e
@@ -160,7 +159,7 @@ def _hidden_grid(
     return e, -zero, 255 - zero
 
 
-def _output(layer: Layer, output: Output, ranges: tuple[Float64, Float64], coarsest: float) -> IntegerOutput:
+def _output(layer: Layer, output: Output, reached: tuple[Float64, Float64], coarsest: float) -> IntegerOutput:
     """Scales: 16 bits unsigned, floor, thresholds compare on it. Means: 16 bits signed, floor(x + 1/2).
 
     The grid leaves two bits above the calibration's largest value and is no coarser than 2^-8, no finer than 2^-10.
@@ -172,7 +171,7 @@ def _output(layer: Layer, output: Output, ranges: tuple[Float64, Float64], coars
     """
     is_scale = output.name == "scales_hat"
     low, high = (0, 65535) if is_scale else (-32768, 32767)
-    peak = max(float(np.abs(each[output.start : output.stop]).max()) for each in ranges)
+    peak = max(float(np.abs(each[output.start : output.stop]).max()) for each in reached)
     e = int(max(float(np.clip(exponent_to_hold(np.asarray(4 * peak), high), -10, -8)), coarsest))
     if not is_scale:
         e = max(e, int(exponent_to_hold(np.asarray(2 * peak), high)))
@@ -260,37 +259,3 @@ def _plane_weights(layer: Layer, fraction: Float64, exponent: Float64) -> tuple[
     fine = wanted - coarse * PLANE
     pair = np.stack([fine, coarse], axis=0 if layer.transposed else 1)
     return pair, np.abs(coarse).max(axis=(1, 2)) > WEIGHT_MAX
-
-
-def _ranges(chain: Chain, inputs: list[Float64]) -> dict[str, tuple[Float64, Float64]]:
-    """layer -> (C_out,) lowest and (C_out,) highest activation over the calibration inputs."""
-    found: dict[str, tuple[Float64, Float64]] = {}
-    for z in inputs:
-        for name, values in run_chain(chain, z).items():
-            low, high = values.min(axis=(0, 2, 3)), values.max(axis=(0, 2, 3))
-            before = found.get(name, (low, high))
-            found[name] = np.minimum(before[0], low), np.maximum(before[1], high)
-    return found
-
-
-def _equalized(chain: Chain, inputs: list[Float64]) -> Chain:
-    layers = {layer.name: layer for layer in chain.layers}
-    for name, (lowest, highest) in _ranges(chain, inputs).items():
-        readers = [layer for layer in layers.values() if layer.source == name]
-        peak = np.maximum(-lowest, highest)
-        if not readers or layers[name].activation == Activation():
-            continue
-        gain = np.clip(np.floor(np.log2(peak.max() / np.maximum(peak, peak.max() * 2.0**-20))), 0, EQUALIZE_LIMIT)
-        layers[name] = _scaled(layers[name], np.exp2(gain), output=True)
-        for reader in readers:
-            layers[reader.name] = _scaled(layers[reader.name], np.exp2(-gain), output=False)
-    return replace(chain, layers=tuple(layers.values()))
-
-
-def _scaled(layer: Layer, factor: Float64, output: bool) -> Layer:
-    axis = (1 if layer.transposed else 0) if output else (0 if layer.transposed else 1)
-    shape = [1, 1, 1, 1]
-    shape[axis] = -1
-    return replace(
-        layer, weight=layer.weight * factor.reshape(shape), bias=layer.bias * factor if output else layer.bias
-    )

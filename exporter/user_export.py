@@ -28,7 +28,7 @@ class UserExport:
     """What was written.
 
     Attributes:
-        noise: output -> signal to noise of the integers against ONNX Runtime's run of the file over the calibration, dB.
+        noise: output -> signal to noise of the integers against ONNX Runtime's run of the file, calibration, dB.
         losses: the same of each node, against the float graph, in the order of the graph.
         notes: how the file was changed to be read, a line each.
     """
@@ -59,9 +59,10 @@ def export_source(
     progress: Callable[[str], None] = lambda step: None,
     *,
     min_snr: float = MIN_SNR,
+    activation_bits: int = 8,
     peak: float | None = None,
 ) -> UserExport:
-    """Writes the package `out` of an ONNX decoder, at precision `w8a8`, or, where that loses too much, `w8a16`.
+    """Writes the package `out` of an ONNX decoder, at precision `w8a8` or, with `activation_bits` 16, `w8a16`.
 
     Args:
         calibration: its inputs by name, float32, each of the shape that the file states, with batch 1.
@@ -73,7 +74,7 @@ def export_source(
         UsageError: not such a decoder, no calibration, or `out` cannot be written.
     """
     progress("quantizing")
-    made = compile_graph(source, list(calibration))
+    made = compile_graph(source, list(calibration), activation_bits)
     _refuse_noise(made, min_snr)
     with whole_folder(out) as folder:
         (folder / "fp32").mkdir()
@@ -110,11 +111,12 @@ def _refuse_noise(made: CompiledGraph, min_snr: float) -> None:
     for output, found in made.noise.items():
         if found >= min_snr:
             continue
+        cure = "try --precision w8a16, " if made.activation_bits == 8 else ""
         drops = sorted(_drops(made.losses), key=lambda each: each[0])[:WORST]
         named = ", ".join(f"{site.name} ({site.op_type}, {site.decibels:.1f} dB)" for _, site in drops)
         raise ExportRefusedError(
-            f"output {output}: signal to noise {found:.1f} dB, expected at least {min_snr:g} (--min-snr); most is lost at"
-            f" {named}; calibrate on inputs like those that are decoded, or scale the layers' channels alike"
+            f"output {output}: signal to noise {found:.1f} dB, expected at least {min_snr:g} (--min-snr); most is lost"
+            f" at {named}; {cure}calibrate on inputs like those that are decoded, or scale the layers' channels alike"
         )
 
 

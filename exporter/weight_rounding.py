@@ -128,18 +128,20 @@ def _samples(
         yield patches, [t[0, :, p.row :: apart, p.column :: apart].reshape(t.shape[1], -1) for p in all_phases]
 
 
-def refitted(weight: Float64, moments: Moments) -> Float64:
+def refitted(weight: Float64, moments: Moments, damping: float = DAMPING) -> Float64:
     """(O, F) weights of least squares for the wanted sums, drawn to `weight` where the inputs say little."""
-    damped = moments.second + _damping(moments) * np.eye(len(moments.second))
+    damped = moments.second + _damping(moments, damping) * np.eye(len(moments.second))
     missing = moments.cross - weight @ moments.second
     change: Float64 = np.linalg.solve(damped, missing.T).T
     return weight + change
 
 
-def rounded(weight: Float64, exponent: Float64, largest: NDArray[np.int64], moments: Moments) -> Float64:
+def rounded(
+    weight: Float64, exponent: Float64, largest: NDArray[np.int64], moments: Moments, damping: float = DAMPING
+) -> Float64:
     """(O, F) integers: `weight` on the grids 2^exponent (O,), at most `largest` (F,) in magnitude."""
     order = np.argsort(-np.diag(moments.second), kind="stable")
-    damped = moments.second[np.ix_(order, order)] + _damping(moments) * np.eye(len(order))
+    damped = moments.second[np.ix_(order, order)] + _damping(moments, damping) * np.eye(len(order))
     # rows of the upper Cholesky factor of the inverse: how the rest makes up for each weight
     inverse = np.linalg.inv(damped)
     upper = np.linalg.cholesky((inverse + inverse.T) / 2).T
@@ -158,6 +160,6 @@ def rounded(weight: Float64, exponent: Float64, largest: NDArray[np.int64], mome
     return result
 
 
-def _damping(moments: Moments) -> float:
+def _damping(moments: Moments, damping: float) -> float:
     mean = float(np.trace(moments.second)) / len(moments.second)
-    return DAMPING * max(mean, 1e-9)
+    return damping * max(mean, 1e-9)

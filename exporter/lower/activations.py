@@ -9,8 +9,8 @@ import numpy as np
 import onnx_ir as ir
 
 from nvc_check.exporter.graph_writer import GraphWriter
-from nvc_check.exporter.lower.flavours import Flavour
 from nvc_check.exporter.lower.arithmetic import narrowed
+from nvc_check.exporter.lower.flavours import Flavour
 from nvc_check.exporter.lower.site import Site
 from nvc_check.exporter.lower.values import HELD, LIMIT, Float64, Known, column, tied
 from nvc_check.exporter.lower.writing import channels, multiplied, rounded_up, times
@@ -125,7 +125,9 @@ def _clipped_byte(site: Site, x: Known, low: float | None, high: float | None) -
 
     site.plan.add(site.name, write)
     real = [np.clip(each, -np.inf if low is None else low, np.inf if high is None else high) for each in x.real]
-    return Known(site.name, x.unit, real, [np.clip(each, *ends) for each in x.integers], ends[0], ends[1], zero)
+    return Known(
+        site.name, x.unit, real, [np.clip(each, ends[0], ends[1]) for each in x.integers], ends[0], ends[1], zero
+    )
 
 
 def _refined(site: Site, x: Known, low: float, high: float) -> Known:

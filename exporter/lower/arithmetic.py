@@ -13,7 +13,19 @@ from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.codes import coded
 from nvc_check.exporter.lower.flavours import Flavour
 from nvc_check.exporter.lower.site import Site
-from nvc_check.exporter.lower.values import HELD, LIMIT, WIDE, Float64, Int64, Known, Plan, column, peaks, tied, unit_for
+from nvc_check.exporter.lower.values import (
+    HELD,
+    LIMIT,
+    WIDE,
+    Float64,
+    Int64,
+    Known,
+    Plan,
+    column,
+    peaks,
+    tied,
+    unit_for,
+)
 from nvc_check.exporter.lower.writing import channels, multiplied, rounded_up, saturated, times
 from nvc_check.models.grid import exponent_to_hold
 

@@ -7,7 +7,17 @@ import onnx_ir as ir
 
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.flavours import Flavour
-from nvc_check.exporter.lower.values import Float64, Known, Plan, Write, column, peaks, unit_for
+from nvc_check.exporter.lower.values import (
+    Float64,
+    Known,
+    Plan,
+    Write,
+    column,
+    finest_best,
+    likely_peaks,
+    peaks,
+    unit_for,
+)
 from nvc_check.exporter.lower.writing import saturated, times
 
 # 7 bits: two products with int8 weights then stay below 2^15, where x86 without VNNI saturates (VPMADDUBSW)
@@ -28,7 +38,10 @@ def coded(plan: Plan, x: Known, form: tuple[int, int, int] | None = None, unit: 
         return x
     if unit is None:
         ready = x.low >= low and x.high <= high
-        unit = x.unit if ready else unit_for(peaks(x.real), np.arange(x.channels), high)
+        unit = x.unit
+        if not ready:
+            unit = unit_for(likely_peaks(x.real), np.arange(x.channels), high)
+            unit = finest_best(x.real, unit, low, high)[1]
     factor = np.exp2(x.unit - unit)
 
     def written(name: str) -> Write:

@@ -15,8 +15,9 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from nvc_check.exporter.graph_writer import GraphWriter
-from nvc_check.exporter.lower.products import as_points, matrix_product
+from nvc_check.exporter.lower.products import as_points, float_convolution, matrix_product
 from nvc_check.exporter.lower.writing import times
+from nvc_check.exporter.network.geometry import APART_FROM
 from nvc_check.exporter.quantize.fitting import IntegerConvolution
 from nvc_check.exporter.quantized_weights import PAIR_MAX
 from nvc_check.models.grid import pair_sums
@@ -55,7 +56,9 @@ class Flavour(Protocol):
         """x where it is positive, x times slopes (C,) elsewhere, not rounded; x: float32 integers."""
         ...
 
-    def table(self, graph: GraphWriter, x: ir.Value, table: NDArray[np.int64], zeros: tuple[int, int], name: str) -> ir.Value:
+    def table(
+        self, graph: GraphWriter, x: ir.Value, table: NDArray[np.int64], zeros: tuple[int, int], name: str
+    ) -> ir.Value:
         """table[x + zeros[0]], 256 integers within [-zeros[1], 255 - zeros[1]], of integers x of a byte."""
         ...
 
@@ -117,16 +120,21 @@ class Qdq:
         )
 
     def wide_sums(self, graph: GraphWriter, made: IntegerConvolution, x: ir.Value, reach: int, name: str) -> ir.Value:
-        return matrix_product(graph, made, x, reach, name)
+        if len(made.weight) >= APART_FROM:
+            return matrix_product(graph, made, x, reach, name)
+        return float_convolution(graph, made, x, name)  # few outputs: shifted copies would cost more than products
 
     def bent(self, graph: GraphWriter, x: ir.Value, slopes: Float64, name: str) -> ir.Value:
-        """ONNX Runtime makes a table of a LeakyRelu between DequantizeLinear and QuantizeLinear."""
+        """ONNX Runtime makes a table of a LeakyRelu between DequantizeLinear and QuantizeLinear; its PRelu is slow."""
         if (slopes == slopes[0]).all() and 0 <= slopes[0] <= 1:
             return graph.op("LeakyRelu", x, name=f"{name}_bent", alpha=float(slopes[0]))
-        by_channel = graph.constant(slopes.astype(np.float32).reshape(-1, 1, 1), f"{name}_slopes")
-        return graph.op("PRelu", x, by_channel, name=f"{name}_bent")
+        if (slopes <= 1).all():
+            return graph.op("Max", x, times(graph, x, slopes, f"{name}_slope"), name=f"{name}_bent")
+        return Carrier().bent(graph, x, slopes, name)
 
-    def table(self, graph: GraphWriter, x: ir.Value, table: NDArray[np.int64], zeros: tuple[int, int], name: str) -> ir.Value:
+    def table(
+        self, graph: GraphWriter, x: ir.Value, table: NDArray[np.int64], zeros: tuple[int, int], name: str
+    ) -> ir.Value:
         codes, _ = self.stored(x, zeros[0])
         index = graph.op("Cast", codes, name=f"{name}_index", to=ir.DataType.INT32)
         stored = graph.constant((table + zeros[1]).astype(np.uint8), f"{name}_table")
@@ -163,7 +171,9 @@ class Carrier:
         below = graph.op("Sub", above, x, name=f"{name}_below")
         return graph.op("Sub", above, times(graph, below, slopes, f"{name}_slope"), name=f"{name}_bent")
 
-    def table(self, graph: GraphWriter, x: ir.Value, table: NDArray[np.int64], zeros: tuple[int, int], name: str) -> ir.Value:
+    def table(
+        self, graph: GraphWriter, x: ir.Value, table: NDArray[np.int64], zeros: tuple[int, int], name: str
+    ) -> ir.Value:
         shifted = graph.op("Add", x, graph.scalar(zeros[0]), name=f"{name}_shifted") if zeros[0] else x
         index = graph.op("Cast", shifted, name=f"{name}_index", to=ir.DataType.INT32)
         return graph.op("Gather", graph.constant(table.astype(np.float32), f"{name}_table"), index, name=name, axis=0)

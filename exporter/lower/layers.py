@@ -14,15 +14,24 @@ from nvc_check.exporter.lower.codes import SIGNED, UNSIGNED, coded, in_limbs
 from nvc_check.exporter.lower.flavours import Flavour
 from nvc_check.exporter.lower.interleave import interleaved
 from nvc_check.exporter.lower.site import Site
-from nvc_check.exporter.lower.values import HELD, WIDE, Float64, Known, column, peaks, tied, unit_for
+from nvc_check.exporter.lower.values import (
+    HELD,
+    WIDE,
+    Float64,
+    Known,
+    column,
+    finest_best,
+    likely_peaks,
+    peaks,
+    tied,
+    unit_for,
+)
 from nvc_check.exporter.lower.writing import rounded_up, saturated
 from nvc_check.exporter.network.geometry import Convolution, Layer
 from nvc_check.exporter.parallel import on_all_cores
 from nvc_check.exporter.quantize.fitting import IntegerConvolution, fit, fit_split
 from nvc_check.models.errors import ExportRefusedError
 
-SEARCHED = 10_000  # places over which units are compared
-OCTAVES = 7
 ZEROS = (128, 96, 64, 32, 16)  # even: see the certificate on QuantizeLinear
 WEIGHT_MAX = 127
 PAIRED = 64  # weights for inputs above 127: two of them times 255 stay below 2^15
@@ -64,11 +73,11 @@ def convolve(site: Site, layer: Layer, x: Known) -> Known:
     shown = [np.clip(each, max(low, 0) if site.relu else low, high) for each in real]
     labels = site.asked.labels(layer.channels)
     wide = site.asked.final or site.fine
-    held = HELD if wide else UNSIGNED[2]
-    unit = unit_for(peaks(shown), labels, held)
-    zero = SIGNED[0]
-    if site.asked.slopes is not None and not wide:
-        zero, unit = _finer_for_slopes(real, unit, site.asked.slopes(layer.channels))
+    held = HELD if wide else (UNSIGNED if site.relu else SIGNED)[2]
+    form = (0, -WIDE, WIDE)
+    unit = unit_for(peaks(shown) if wide else likely_peaks(shown), labels, held)
+    if not wide:
+        form, unit = _byte_form(site, shown, unit)
         unit = tied(unit, labels)
     parts = _fitted(site, layer, read, unit, real_sums, split=in_two)
     while wide and any((part.made.exponent > 0).any() for part in parts):
@@ -83,28 +92,27 @@ def convolve(site: Site, layer: Layer, x: Known) -> Known:
         real = [np.maximum(each, 0) for each in real]
     if wide:
         return _wide(site, layer, read, parts, unit, real, sums)
-    return _byte(site, layer, read, parts, unit, real, sums, UNSIGNED if site.relu else (zero, -zero, 255 - zero))
+    return _byte(site, layer, read, parts, unit, real, sums, form)
 
 
-def _finer_for_slopes(real: list[Float64], unit: Float64, slopes: Float64) -> tuple[int, Float64]:
-    """(zero point, (C,) units) with which a LeakyRelu or PRelu of what was rounded is nearest to that of the real values.
+def _byte_form(site: Site, shown: list[Float64], unit: Float64) -> tuple[tuple[int, int, int], Float64]:
+    """((zero point, low, high), (C,) units) that lose least, by the activation behind where there is only one.
 
-    Where the slope is small, little is lost if large negative values saturate, and all others have finer steps.
+    Where its slope is small, little is lost if large negative values saturate, and all others have finer steps.
     """
-    step = max(1, round((sum(each.shape[2] * each.shape[3] for each in real) / SEARCHED) ** 0.5))
-    some = np.concatenate([each[0, :, ::step, ::step].reshape(len(unit), -1) for each in real], axis=1)
-    wanted = np.where(some < 0, some * slopes[:, None], some)
-    found = []
-    for zero in ZEROS:
-        errors = []
-        for finer in range(-1, OCTAVES):
-            steps = np.exp2(unit - finer)[:, None]
-            rounded = np.clip(np.rint(some / steps), -zero, 255 - zero)
-            bent = np.rint(np.where(rounded < 0, rounded * slopes[:, None], rounded))
-            errors.append(((np.clip(bent, -zero, 255 - zero) * steps - wanted) ** 2).mean(axis=1))
-        found.append((float(np.min(errors, axis=0).sum()), zero, unit + 1 - np.argmin(errors, axis=0)))
-    _, zero, finest = min(found, key=lambda each: each[0])
-    return zero, finest
+    if site.relu:
+        return UNSIGNED, finest_best(shown, unit, *UNSIGNED[1:])[1]
+    if site.asked.slopes is None:
+        return SIGNED, finest_best(shown, unit, *SIGNED[1:])[1]
+    slopes = site.asked.slopes(len(unit))[:, None]
+    bent = partial(_bent, slopes)
+    found = {zero: finest_best(shown, unit, -zero, 255 - zero, bent) for zero in ZEROS}
+    zero = min(found, key=lambda each: found[each][0])
+    return (zero, -zero, 255 - zero), found[zero][1]
+
+
+def _bent(slopes: Float64, x: Float64) -> Float64:
+    return np.where(x < 0, x * slopes, x)
 
 
 def _cheap(site: Site, layer: Layer, x: Known) -> bool:
@@ -127,7 +135,7 @@ def _fitted(
 ) -> list[_Part]:
     """The layer's parts for outputs in steps of `unit`."""
     assert read.zero is not None
-    weight_max = WEIGHT_MAX if read.high + read.zero <= UNSIGNED[2] else PAIRED
+    weight_max = WEIGHT_MAX if read.high + read.zero <= 127 else PAIRED
     reach = max(-read.low, read.high)
     scaled = layer.inputs_scaled(np.exp2(read.unit)).outputs_scaled(np.exp2(-unit))
     made = []
@@ -181,9 +189,10 @@ def _wide(
         totals = []
         for part, name in zip(parts, _names(site.name, len(parts)), strict=True):
             source = part.source(graph, style, values[read.name], read.zero, name)
-            totals.append(style.wide_sums(graph, part.made, source, reach, name))
-        total = rounded_up(graph, _together(graph, layer, totals, site.name), site.name)
-        return saturated(graph, total, low, WIDE, site.name)
+            # rounded first: phases have grids of their own, which nobody can tell apart once they are interleaved
+            total = rounded_up(graph, style.wide_sums(graph, part.made, source, reach, name), name)
+            totals.append(saturated(graph, total, low, WIDE, name))
+        return _together(graph, layer, totals, site.name)
 
     site.plan.add(site.name, write)
     integers = [np.clip(np.floor(each + 0.5), low, WIDE) for each in sums]

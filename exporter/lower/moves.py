@@ -91,7 +91,9 @@ def split(site: Site) -> list[Known]:
     if ends[-1] != x.channels or min(sizes) < 1:
         site.refuse(f"parts of {sizes} channels, expected {x.channels} in all")
     return [
-        _slice(site, x, [slice(None), slice(int(end - size), int(end), 1), slice(None), slice(None)], f"{site.name}_{i}")
+        _slice(
+            site, x, [slice(None), slice(int(end - size), int(end), 1), slice(None), slice(None)], f"{site.name}_{i}"
+        )
         for i, (end, size) in enumerate(zip(ends, sizes, strict=True))
     ]
 
@@ -106,7 +108,12 @@ def shuffled(site: Site) -> Known:
         site.refuse(f"{x.channels} channels, expected a multiple of {shuffle.divisor}")
     labels = shuffle.labels(x.channels)
     x = on_common_units(site.plan, x, labels)
-    return site.moved(x, shuffle.units(x.unit), shuffle, lambda graph, value, zero: _shuffled(graph, value, shuffle, x.channels, site.name))
+    return site.moved(
+        x,
+        shuffle.units(x.unit),
+        shuffle,
+        lambda graph, value, zero: _shuffled(graph, value, shuffle, x.channels, site.name),
+    )
 
 
 def _shuffled(graph: GraphWriter, value: ir.Value, by: Shuffle, width: int, name: str) -> ir.Value:
@@ -123,7 +130,9 @@ def _phases(graph: GraphWriter, value: ir.Value, by: Shuffle, width: int, name: 
     """(1, C, h, w) -> (1, size^2 C, h / size, w / size), ordered (row, column, channel)."""
 
     def shape(x: ir.Value, sizes: list[int], step: str) -> ir.Value:
-        return graph.op("Reshape", x, graph.constant(np.array(sizes, np.int64), f"{name}_{step}_shape"), name=f"{name}_{step}")
+        return graph.op(
+            "Reshape", x, graph.constant(np.array(sizes, np.int64), f"{name}_{step}_shape"), name=f"{name}_{step}"
+        )
 
     size = by.size
     x = graph.op("Transpose", value, name=f"{name}_channels_last", perm=[0, 2, 3, 1])
@@ -181,7 +190,7 @@ def reshaped(site: Site) -> Known:
     sizes = None if shape is None else [size for size in shape if isinstance(size, int)]
     if shape is None or sizes is None or len(sizes) != len(shape):
         site.refuse("to sizes that are not known; expected DepthToSpace, or a picture made of a vector")
-    whole = sizes + [1, 1] if len(sizes) == 2 else sizes
+    whole = [*sizes, 1, 1] if len(sizes) == 2 else sizes
     before = list(x.real[0].shape)
     site.attribute("allowzero", 0)
     site.attribute("axis", 1)
@@ -192,7 +201,7 @@ def reshaped(site: Site) -> Known:
     places = whole[2] * whole[3] // (before[2] * before[3]) if whole[2] * whole[3] > 1 else 1
     labels = np.arange(x.channels) // places
     x = on_common_units(site.plan, x, labels)
-    unit = x.unit[:: places] if places > 1 else np.repeat(x.unit, before[2] * before[3])
+    unit = x.unit[::places] if places > 1 else np.repeat(x.unit, before[2] * before[3])
 
     def write(graph: GraphWriter, value: ir.Value, zero: int) -> ir.Value:
         wanted = graph.constant(np.array(whole, np.int64), "shape_" + "_".join(map(str, whole)))
@@ -211,7 +220,11 @@ def resize(site: Site) -> Known:
         site.attribute(name, 0)  # of other modes
     if mode != "nearest":
         site.refuse(f"mode {mode}: it interpolates differently on each runtime; expected nearest, or a ConvTranspose")
-    if site.attribute("antialias", 0) or site.attribute("axes", None) is not None or site.attribute("keep_aspect_ratio_policy", "stretch") != "stretch":
+    if (
+        site.attribute("antialias", 0)
+        or site.attribute("axes", None) is not None
+        or site.attribute("keep_aspect_ratio_policy", "stretch") != "stretch"
+    ):
         site.refuse("antialias, axes or keep_aspect_ratio_policy; expected plain scales")
     factors = _factors(site, x)
     for factor, size in zip(factors, x.real[0].shape[2:], strict=True):

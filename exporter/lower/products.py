@@ -41,15 +41,31 @@ def as_points(graph: GraphWriter, made: IntegerConvolution, x: ir.Value, name: s
     )
 
 
+def float_convolution(graph: GraphWriter, made: IntegerConvolution, x: ir.Value, name: str) -> ir.Value:
+    """The convolution as it is, with float32 weights on their grids: exact where convolution is direct (A2)."""
+    plain = made.plain
+    steps = np.exp2(made.exponent)
+    return graph.op(
+        "Conv",
+        x,
+        graph.own((made.weight * steps.reshape(-1, 1, 1, 1)).astype(np.float32), f"{name}_weight"),
+        graph.own((made.bias * steps).astype(np.float32), f"{name}_bias"),
+        name=f"{name}_sum",
+        kernel_shape=list(made.weight.shape[2:]),
+        strides=list(plain.strides),
+        pads=list(plain.pads),
+        dilations=list(plain.dilations),
+        group=plain.groups,
+    )
+
+
 def matrix_product(graph: GraphWriter, made: IntegerConvolution, x: ir.Value, reach: int, name: str) -> ir.Value:
     """x, (1, C, h, w) float32 just dequantized on a scale of 1 -> the sums (1, O, H, W), float32."""
     producer = x.producer()
     assert producer is not None and producer.op_type == "DequantizeLinear"
     integers, scale, zero = (value for value in producer.inputs if value is not None)
     last = graph.op("Transpose", integers, name=f"{name}_integers", perm=[0, 2, 3, 1])
-    wide = graph.op(
-        "DequantizeLinear", _taps(graph, made, last, zero, 1, name), scale, zero, name=f"{name}_wide"
-    )
+    wide = graph.op("DequantizeLinear", _taps(graph, made, last, zero, 1, name), scale, zero, name=f"{name}_wide")
     weight = dense(made.weight, made.plain.groups)
     matrix = weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))
     pairs_fit = reach * int(pair_sums(matrix, 1).max()) <= PAIR_MAX
@@ -66,7 +82,9 @@ def matrix_product(graph: GraphWriter, made: IntegerConvolution, x: ir.Value, re
     sums = graph.op("MatMul", wide, weights, name=f"{name}_products")
     picture = graph.op("Transpose", sums, name=f"{name}_channels_first", perm=[0, 3, 1, 2])
     steps = np.exp2(made.exponent).reshape(1, -1, 1, 1)
-    on_grid = graph.op("Mul", picture, graph.constant(steps.astype(np.float32), f"{name}_steps"), name=f"{name}_on_grid")
+    on_grid = graph.op(
+        "Mul", picture, graph.constant(steps.astype(np.float32), f"{name}_steps"), name=f"{name}_on_grid"
+    )
     bias = (made.bias.reshape(1, -1, 1, 1) * steps).astype(np.float32)
     return graph.op("Add", on_grid, graph.constant(bias, f"{name}_bias"), name=f"{name}_sum")
 
@@ -110,4 +128,6 @@ def _taps(
         ends = graph.constant(np.array(left_out, np.int64), "to_{}_{}".format(*left_out).replace("-", "less_"))
         by_tap = (starts, ends, axes) if plain.strides == (1, 1) else (starts, ends, axes, steps)
         taps.append(graph.op("Slice", x, *by_tap, name="{}_tap_{}_{}".format(name, *tap)))
-    return taps[0] if len(taps) == 1 else graph.op("Concat", *taps, name=f"{name}_taps", axis=1 if height_axis == 2 else 3)
+    return (
+        taps[0] if len(taps) == 1 else graph.op("Concat", *taps, name=f"{name}_taps", axis=1 if height_axis == 2 else 3)
+    )

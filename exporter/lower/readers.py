@@ -14,6 +14,7 @@ from nvc_check.exporter.network.rewrite import LAYERS, REARRANGE, array_of
 from nvc_check.exporter.network.shuffles import shuffle_of
 
 UNARY = ("Clip", "Dropout", "Identity", "LeakyRelu", "PRelu", "Pad", "Relu", "Resize")  # channels stay what they are
+SMALL = 0.01  # of the multiplications, and of the values that layers give
 FREE = (-np.inf, np.inf)
 
 
@@ -26,8 +27,9 @@ class Readers:
         for node in reversed(list(graph)):
             for value in node.outputs:
                 self.final(value)
-        products = {id(node): _products(node) for node in graph}
-        self._products, self._all = products, sum(products.values()) or 1.0
+        self._products = {id(node): _products(node) for node in graph}
+        self._places = {id(node): _places(node) for node in graph}
+        self._all, self._everywhere = (sum(each.values()) or 1.0 for each in (self._products, self._places))
 
     def asked(self, value: ir.Value) -> Asked:
         labels = lambda width: self.labels(value, width)  # noqa: E731
@@ -50,6 +52,10 @@ class Readers:
     def share(self, node: ir.Node) -> float:
         """Of the graph's multiplications, this node's."""
         return self._products[id(node)] / self._all
+
+    def is_small(self, node: ir.Node) -> bool:
+        """Whether 16 bits cost next to nothing here, as at the lowest resolution of a decoder."""
+        return self.share(node) <= SMALL and self._places[id(node)] / self._everywhere <= SMALL
 
     def final(self, value: ir.Value) -> bool:
         """Whether it becomes an output without another layer."""
@@ -92,9 +98,9 @@ class Readers:
             elif node.op_type in UNARY:
                 labels = _joined(labels, self.labels(node.outputs[0], width))
             elif node.op_type in ("Flatten", "Reshape") and (shape := node.outputs[0].shape) is not None:
-                after = shape[1] if len(shape) > 1 else None
-                if isinstance(after, int) and after < width and width % after == 0:
-                    labels = _joined(labels, np.arange(width) // (width // after))
+                count = shape[1] if len(shape) > 1 else None
+                if isinstance(count, int) and count < width and width % count == 0:
+                    labels = _joined(labels, np.arange(width) // (width // count))
         return labels
 
     def reach(self, value: ir.Value) -> tuple[float, float]:
@@ -125,6 +131,11 @@ def _products(node: ir.Node) -> float:
         return 0.0
     places = [size for size in value.shape[2:] if isinstance(size, int)]
     return float(weight.size * np.prod(places))
+
+
+def _places(node: ir.Node) -> float:
+    shape = node.outputs[0].shape if node.op_type in LAYERS else None
+    return 0.0 if shape is None else float(np.prod([size for size in shape if isinstance(size, int)]))
 
 
 def _joined(a: Int64, b: Int64) -> Int64:

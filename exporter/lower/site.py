@@ -116,10 +116,10 @@ class Site:
         x: Known,
         unit: Float64,
         move: Callable[[Float64], Float64],
-        write: Callable[[GraphWriter, ir.Value, int], ir.Value],
+        write: Callable[[GraphWriter, ir.Value, int], ir.Value],  # the last: what stands for 0
         name: str = "",
     ) -> Known:
-        """x's values elsewhere; `move` does it to an array; `write` in the graph, (graph, tensor, what stands for 0)."""
+        """x's values elsewhere; `move` does it to an array, `write` in the graph."""
         name = name or self.name
 
         def follow(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:

@@ -1,4 +1,4 @@
-"""Functions of one number by a table of integers (Gather): no runtime computes them, so none computes them otherwise."""
+"""Functions of one number by a table of integers (Gather): no runtime computes them, so none does it otherwise."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ Function = Callable[[Float64], Float64]
 
 
 def _sigmoid(x: Float64) -> Float64:
-    return 0.5 * (1 + np.tanh(0.5 * x))
+    halved: Float64 = np.tanh(0.5 * x)
+    return 0.5 * (1 + halved)
 
 
 FUNCTIONS: dict[str, Function] = {"Sigmoid": _sigmoid, "Tanh": np.tanh}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nvc_check.exporter.graph_writer import GraphWriter, same_name
 from nvc_check.exporter.lower.flavours import Flavour
-from nvc_check.exporter.lower.writing import column as column
+from nvc_check.exporter.lower.writing import column
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.grid import exponent_to_hold
 
@@ -21,6 +21,9 @@ Int64 = NDArray[np.int64]
 WIDE = 32767  # largest integer of a tensor that was rounded to 16 bits
 HELD = WIDE // 2  # the calibration's largest value then; twice as much does not saturate yet
 LIMIT = 1 << 21  # of any tensor's integers: sums and a rounding term still fit
+SEARCHED = 10_000  # places over which units are compared
+OCTAVES = 7
+BEYOND = 2.0  # a calibration of 100 places is taken to be exceeded by a fifth, one of 10,000 by a fiftieth
 SPREAD = 8  # a channel's grid is at most 2^8 finer than the coarsest of its tensor
 
 
@@ -94,6 +97,31 @@ def peaks(real: list[Float64]) -> Float64:
     """(C,) the largest magnitude of each channel."""
     found: Float64 = np.max([np.abs(x).max(axis=(0, 2, 3)) for x in real], axis=0)
     return found
+
+
+def likely_peaks(real: list[Float64]) -> Float64:
+    """(C,) as `peaks`, and more the less the calibration has seen: what comes later goes somewhat beyond."""
+    seen = sum(each.shape[2] * each.shape[3] for each in real)
+    return peaks(real) * float(1 + BEYOND / np.sqrt(seen))
+
+
+def finest_best(
+    real: list[Float64], unit: Float64, low: int, high: int, bent: Callable[[Float64], Float64] = lambda x: x
+) -> tuple[float, Float64]:
+    """(error, (C,) units): near `unit`, those with which what becomes of the rounded values is nearest to what becomes
+    of the real ones: where few values are large, it may be worth that they saturate.
+
+    `bent`: (C, n) -> (C, n), homogeneous, what the tensor's only reader makes of it; rounded to the same grid.
+    """
+    seen = sum(each.shape[2] * each.shape[3] for each in real)
+    step = max(1, round((seen / SEARCHED) ** 0.5))
+    some = np.concatenate([each[0, :, ::step, ::step].reshape(len(unit), -1) for each in real], axis=1)
+    wanted, errors = bent(some), []
+    for finer in range(-1, max(1, int(np.log10(seen)) - 1) if seen < SEARCHED else OCTAVES):
+        steps = np.exp2(unit - finer)[:, None]
+        rounded = bent(np.clip(np.rint(some / steps), low, high))
+        errors.append(((np.clip(np.rint(rounded), low, high) * steps - wanted) ** 2).mean(axis=1))
+    return float(np.min(errors, axis=0).sum()), unit + 1 - np.argmin(errors, axis=0)
 
 
 def unit_for(peak: Float64, labels: Int64, held: int) -> Float64:

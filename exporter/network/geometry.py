@@ -1,4 +1,4 @@
-"""Convolutions of any geometry as plain ones: a ConvTranspose is convolutions of stride 1 whose outputs are interleaved.
+"""Convolutions of any geometry as plain ones: a ConvTranspose is convolutions of stride 1, their outputs interleaved.
 
 ONNX Runtime has no integer ConvTranspose; this form makes its QLinearConv run. One convolution for each stride phase
 has the fewest products; few channels are better made by one convolution for all, whose kernel is as large as the
@@ -162,9 +162,7 @@ def transposed(
     stride * in + more high; all phases are made ceil(more / stride) rows higher than the input, and cropped.
     """
     channels = weight.shape[1] * groups
-    axes = [
-        _Axis.of(weight.shape[2 + i], strides[i], pads[i], pads[2 + i], dilations[i], extra[i]) for i in (0, 1)
-    ]
+    axes = [_Axis.of(weight.shape[2 + i], strides[i], pads[i], pads[2 + i], dilations[i], extra[i]) for i in (0, 1)]
     by_output = np.concatenate([each.swapaxes(0, 1) for each in np.split(weight, groups)])  # (O, C / groups, k, k)
     phases = [[(row, column)] for row in range(strides[0]) for column in range(strides[1])]
     if channels < APART_FROM and groups == 1:

@@ -63,7 +63,7 @@ def _pads(
     if min(pads) < 0:
         node.refuse(f"pads {list(pads)}, expected none below 0")
     if shape is None and auto in ("NOTSET", "VALID"):
-        return pads if auto == "NOTSET" else (0, 0, 0, 0)  # type: ignore[return-value]
+        return pads if auto == "NOTSET" else (0, 0, 0, 0)
     if auto not in ("NOTSET", "SAME_UPPER", "SAME_LOWER"):
         node.refuse(f"auto_pad {auto}; give pads")
     if shape is not None and len(shape) != 2:
@@ -77,7 +77,9 @@ def _pads(
             wanted = size[i] * strides[i] if shape is None else shape[i]
             total = strides[i] * (size[i] - 1) + extra[i] + spans[i] - wanted
             if total < 0 or total % 2:
-                node.refuse(f"{auto}, output_shape {shape}: {total} rows of padding, which runtimes share out differently; give pads")
+                node.refuse(
+                    f"{auto}, output_shape {shape}: runtimes share {total} rows of padding out differently; give pads"
+                )
         else:
             wanted = -(-size[i] // strides[i])
             total = max((wanted - 1) * strides[i] + spans[i] - size[i], 0)

@@ -14,14 +14,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxscript.optimizer
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, version_converter
-from onnx_ir.passes.common import LiftConstantsToInitializersPass
+from onnx_ir.passes.common import InlinePass, LiftConstantsToInitializersPass, RemoveUnusedNodesPass
+from onnxscript.optimizer import fold_constants
 
 from nvc_check.models.errors import ExportRefusedError, UsageError
 
 OPSETS = range(9, 25)
+LARGEST = 1 << 24  # elements of a constant that is folded
 CONVERTED = 18  # what older ones are converted to
 HALF = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 INPUTS, OUTPUTS = (TensorProto.FLOAT, TensorProto.INT32), (TensorProto.FLOAT,)
@@ -70,11 +71,13 @@ def prepared_source(original: onnx.ModelProto, name: str) -> Source:
     notes: list[str] = []
     model = onnx.ModelProto()
     model.CopyFrom(original)
+    _name_nodes(model.graph)
     _without_weights_among_inputs(model.graph)
     _in_float32(model, notes)
     opset = next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))
     if opset < CONVERTED:
         model = _converted(model, opset, notes)
+    _name_nodes(model.graph)
     sizes, batch = {}, 1
     for value in model.graph.input:
         shape, found = _batch_of_one(value)
@@ -103,11 +106,17 @@ def with_sizes(model: onnx.ModelProto, example: Mapping[str, NDArray[np.float32]
     try:
         sized = onnx.shape_inference.infer_shapes(sized, strict_mode=True, data_prop=True)
     except Exception as error:
-        raise ExportRefusedError(f"shapes cannot be inferred ({str(error).splitlines()[0]}); check the model") from error
+        raise ExportRefusedError(
+            f"shapes cannot be inferred ({str(error).splitlines()[0]}); check the model"
+        ) from error
     made = ir.from_proto(sized)
-    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(made)
-    onnxscript.optimizer.optimize(made, onnx_shape_inference=True, input_size_limit=1 << 20, output_size_limit=1 << 24)
-    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(made)
+    InlinePass()(made)
+    lifted = LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)
+    lifted(made)
+    # no rewrite rules: they turn an auto_pad into the pads of this size
+    fold_constants(made, onnx_shape_inference=True, input_size_limit=LARGEST, output_size_limit=LARGEST)
+    lifted(made)
+    RemoveUnusedNodesPass()(made)
     return made
 
 
@@ -115,12 +124,13 @@ def _refuse_what_cannot_be_read(model: onnx.ModelProto) -> None:
     versions = [item.version for item in model.opset_import if item.domain in ("", "ai.onnx")]
     if len(versions) != 1 or versions[0] not in OPSETS:
         found = ", ".join(map(str, versions)) or "none"
-        raise ExportRefusedError(f"opset {found}, expected one of {OPSETS.start} to {OPSETS.stop - 1}: convert the model")
+        raise ExportRefusedError(
+            f"opset {found}, expected one of {OPSETS.start} to {OPSETS.stop - 1}: convert the model"
+        )
     for node in model.graph.node:
         if QUANTIZED.search(node.op_type):
-            raise ExportRefusedError(
-                f"node {node.name or node.output[0]} ({node.op_type}): the model is quantized already; give the FP32 model"
-            )
+            name = node.name or node.output[0]
+            raise ExportRefusedError(f"node {name} ({node.op_type}): the model is quantized; give the FP32 model")
         if any(attribute.name == "training_mode" and attribute.i for attribute in node.attribute):
             raise ExportRefusedError(
                 f"node {node.name or node.output[0]} ({node.op_type}): training_mode 1, statistics of the batch;"
@@ -148,6 +158,12 @@ def _without_weights_among_inputs(graph: onnx.GraphProto) -> None:
     given = list(_given(graph))
     del graph.input[:]
     graph.input.extend(given)
+
+
+def _name_nodes(graph: onnx.GraphProto) -> None:
+    """By operator and output where a node has no name: messages say what the user can find."""
+    for node in graph.node:
+        node.name = node.name or f"{node.op_type}_{node.output[0]}"
 
 
 def _in_float32(model: onnx.ModelProto, notes: list[str]) -> None:

@@ -37,6 +37,60 @@ def simplify(graph: ir.Graph, *, open_size: bool) -> None:
             _equalize(graph, node)
 
 
+def bends_as_relus(graph: ir.Graph) -> None:
+    """Conv, LeakyRelu or PRelu, Conv become Conv, Relu, Conv: x where it is positive, and -x where that is.
+
+    The slopes go into the weights behind. Twice the channels, but each side has a grid of its own, and nothing is left
+    between the convolutions.
+    """
+    for node in list(graph):
+        first = (
+            node.inputs[0].producer() if node.op_type in ("LeakyRelu", "PRelu") and node.inputs[0] is not None else None
+        )
+        last = only_reader(graph, node.outputs[0])
+        if first is None or last is None or first.op_type != "Conv" or last.op_type != "Conv":
+            continue
+        weight, behind = array_of(first.inputs[1]), array_of(last.inputs[1])
+        has_bias = len(first.inputs) > 2 and first.inputs[2] is not None
+        bias = array_of(first.inputs[2]) if has_bias else None
+        grouped = any((group := n.attributes.get("group")) is not None and group.value != 1 for n in (first, last))
+        if weight is None or behind is None or grouped or (has_bias and bias is None):
+            continue
+        slopes = _slopes(node, len(weight))
+        if only_reader(graph, first.outputs[0]) is not node or slopes is None or last.inputs[0] is not node.outputs[0]:
+            continue
+        kept = slopes != 0
+        shift = np.zeros(len(weight)) if bias is None else bias.astype(np.float64)
+        weight, behind = weight.astype(np.float64), behind.astype(np.float64)
+        below = -behind[:, kept] * slopes[kept].reshape(1, -1, 1, 1)
+        _set(graph, first, 1, np.concatenate([weight, -weight[kept]]))
+        _set(graph, first, 2, np.concatenate([shift, -shift[kept]]))
+        _set(graph, last, 1, np.concatenate([behind, below], axis=1))
+        relu = ir.node("Relu", [first.outputs[0]], name=node.name)
+        relu.outputs[0].name, relu.outputs[0].type = node.outputs[0].name, node.outputs[0].type
+        for value in (first.outputs[0], relu.outputs[0]):
+            value.shape = _wider(node.outputs[0].shape, len(weight) + int(kept.sum()))
+        graph.insert_before(node, relu)
+        ir.convenience.replace_all_uses_with(node.outputs[0], relu.outputs[0])
+        graph.remove(node, safe=True)
+    for node in list(graph):
+        if node.op_type == "Conv":
+            _equalize(graph, node)
+
+
+def _slopes(node: ir.Node, width: int) -> Float64 | None:
+    """(C,) of a LeakyRelu or PRelu; None where they are not one for each channel."""
+    if node.op_type == "LeakyRelu":
+        alpha = node.attributes.get("alpha")
+        return np.full(width, 0.01 if alpha is None else float(alpha.value))
+    found = array_of(node.inputs[1])
+    return None if found is None else _by_channel(found, node.outputs[0], width)
+
+
+def _wider(shape: ir.Shape | None, channels: int) -> ir.Shape | None:
+    return None if shape is None else ir.Shape([shape[0], channels, *shape[2:]])
+
+
 def array_of(value: ir.Value | None) -> NDArray[Any] | None:
     return None if value is None or value.const_value is None else value.const_value.numpy()
 
@@ -60,7 +114,9 @@ def _drop_idle(graph: ir.Graph, node: ir.Node) -> None:
     if node.op_type == "Dropout":
         training = array_of(node.inputs[2]) if len(node.inputs) > 2 else None
         read = len(node.outputs) > 1 and (node.outputs[1].uses() or node.outputs[1] in graph.outputs)
-        idle = not read and (len(node.inputs) < 3 or node.inputs[2] is None or (training is not None and not training.any()))
+        idle = not read and (
+            len(node.inputs) < 3 or node.inputs[2] is None or (training is not None and not training.any())
+        )
     source = node.inputs[0] if node.inputs else None
     if node.op_type == "Cast" and source is not None:
         to = node.attributes.get("to")
@@ -71,7 +127,7 @@ def _drop_idle(graph: ir.Graph, node: ir.Node) -> None:
 
 
 def _join_shuffle(graph: ir.Graph, node: ir.Node, *, open_size: bool) -> None:
-    """A run of Reshapes and Transposes becomes the pixel shuffle that it is; else, at a fixed size, one node of ours."""
+    """A run of Reshapes and Transposes becomes the pixel shuffle that it is, or, at a fixed size, one node of ours."""
     source = node.inputs[0] if node.inputs else None
     if node.graph is None or node.op_type not in MOVES or source is None or (before := _sizes(source)) is None:
         return
@@ -105,7 +161,7 @@ def _joined(graph: ir.Graph, source: ir.Value, run: list[ir.Node], made: ir.Node
     """`made` in the place of the nodes `run`."""
     last = run[-1].outputs[0]
     made.name = run[0].name or str(last.name)
-    made.outputs[0].name, made.outputs[0].shape, made.outputs[0].dtype = last.name, last.shape, last.dtype
+    made.outputs[0].name, made.outputs[0].shape, made.outputs[0].type = last.name, last.shape, last.type
     graph.insert_before(run[0], made)
     ir.convenience.replace_all_uses_with(last, made.outputs[0], replace_graph_outputs=True)
     graph.remove(run[::-1], safe=True)
@@ -129,7 +185,9 @@ def _take_in_pad(graph: ir.Graph, node: ir.Node) -> None:
     if not plain or pads is None or pads.size != 8 or pads.min() < 0 or source is None or not readers:
         return
     top_left, bottom_right = pads[:4], pads[4:]
-    fits = all(r.op_type == "Conv" and "auto_pad" not in r.attributes and r.inputs[0] is node.outputs[0] for r in readers)
+    fits = all(
+        r.op_type == "Conv" and "auto_pad" not in r.attributes and r.inputs[0] is node.outputs[0] for r in readers
+    )
     if not fits or top_left[:2].any() or bottom_right[:2].any():
         return
     for reader in readers:
@@ -188,8 +246,10 @@ def _take_in_affine(graph: ir.Graph, node: ir.Node) -> bool:
     scaled = rows * scale.reshape(-1, *[1] * (rows.ndim - 1))
     _set(graph, node, 1, _back(node, scaled))
     _set(graph, node, 2, before * scale + shift)
+    name = reader.outputs[0].name
     ir.convenience.replace_all_uses_with(reader.outputs[0], node.outputs[0], replace_graph_outputs=True)
     graph.remove(reader, safe=True)
+    node.outputs[0].name = name  # an output of the graph may be called so
     return True
 
 
@@ -210,11 +270,13 @@ def _affine(node: ir.Node, source: ir.Value, width: int) -> tuple[Float64, Float
     constant = _by_channel(array_of(node.inputs[1 if first else 0]), source, width)
     if constant is None or (node.op_type == "Div" and (not first or (constant == 0).any())):
         return None
-    if node.op_type == "Add":
-        return one, constant
-    if node.op_type == "Sub":
-        return (one, -constant) if first else (-one, constant)
-    return (constant, zero) if node.op_type == "Mul" else (1 / constant, zero)
+    by_operator = {
+        "Add": (one, constant),
+        "Div": (1 / np.where(constant == 0, 1, constant), zero),
+        "Mul": (constant, zero),
+        "Sub": (one, -constant) if first else (-one, constant),
+    }
+    return by_operator[node.op_type]
 
 
 def _by_channel(array: NDArray[Any] | None, source: ir.Value, width: int) -> Float64 | None:
@@ -222,7 +284,12 @@ def _by_channel(array: NDArray[Any] | None, source: ir.Value, width: int) -> Flo
     if array is None or source.shape is None:
         return None
     shape = (1,) * (len(source.shape) - array.ndim) + array.shape
-    if len(shape) != len(source.shape) or shape[0] != 1 or any(size != 1 for size in shape[2:]) or shape[1] not in (1, width):
+    if (
+        len(shape) != len(source.shape)
+        or shape[0] != 1
+        or any(size != 1 for size in shape[2:])
+        or shape[1] not in (1, width)
+    ):
         return None
     return np.broadcast_to(array.astype(np.float64).reshape(-1), width).copy()
 

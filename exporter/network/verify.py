@@ -49,9 +49,7 @@ def original_outputs(source: Source, examples: list[Mapping[str, Float32]]) -> I
     names = [output.name for output in source.original.graph.output]
     kinds = {value.name: value.type.tensor_type.elem_type for value in source.original.graph.input}
     try:
-        session = ort.InferenceSession(
-            source.original.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        session = ort.InferenceSession(source.original.SerializeToString(), options, providers=["CPUExecutionProvider"])
         for example in examples:
             given = {
                 name: np.repeat(array, source.batch, axis=0).astype(onnx.helper.tensor_dtype_to_np_dtype(kinds[name]))

@@ -13,7 +13,7 @@ from torch import from_numpy
 from torch.nn import functional
 
 from nvc_check.exporter.network.geometry import Convolution
-from nvc_check.exporter.weight_rounding import POSITIONS, Moments, refitted, rounded
+from nvc_check.exporter.weight_rounding import DAMPING, POSITIONS, Moments, refitted, rounded
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.grid import FLOAT32_EXACT, exponent_to_hold, to_grid
 
@@ -46,7 +46,8 @@ class IntegerConvolution:
     def sums(self, x: Float64) -> Float64:
         """(1, O, H, W) in steps of the output, of integers x; in float32, exact below LIMIT."""
         made = self.plain.sums(x, self.weight, self.bias, np.float32)
-        return made * np.exp2(self.exponent).reshape(1, -1, 1, 1)
+        steps: Float64 = np.exp2(self.exponent).reshape(1, -1, 1, 1)
+        return made * steps
 
 
 def fit(
@@ -81,21 +82,28 @@ def fit_split(
     number = np.concatenate([np.arange(n) for n in copies]).reshape(1, -1, 1, 1)
     shares = np.repeat(copies, copies).reshape(1, -1, 1, 1)
     weight = (np.repeat(made.weight, copies, 1) + number) // shares
-    return replace(made, weight=weight, plain=replace(plain, weight=np.repeat(plain.weight, copies, 1) / shares)), copies
+    return replace(
+        made, weight=weight, plain=replace(plain, weight=np.repeat(plain.weight, copies, 1) / shares)
+    ), copies
 
 
 @dataclass(frozen=True)
 class _Group:
-    """One group's moments, and its weights (O, F) of least squares, not yet rounded."""
+    """One group's moments, how far to trust them, and its weights (O, F) of least squares, not yet rounded."""
 
     moments: Moments
     weight: Float64
+    damping: float
 
 
 def _fitted(plain: Convolution, inputs: list[Float64], wanted: list[Float64]) -> list[_Group]:
     groups = plain.weight.reshape(plain.groups, -1, int(np.prod(plain.weight.shape[1:])))
     moments = _moments(plain, inputs, [np.rint(each * 2.0**SNAP) * 2.0**-SNAP for each in wanted])
-    return [_Group(found, refitted(weight, found)) for weight, found in zip(groups, moments, strict=True)]
+    # few places say little of many weights
+    damping = DAMPING + groups.shape[2] / sum(each.shape[2] * each.shape[3] for each in wanted)
+    return [
+        _Group(found, refitted(weight, found, damping), damping) for weight, found in zip(groups, moments, strict=True)
+    ]
 
 
 def _moments(plain: Convolution, inputs: list[Float64], wanted: list[Float64]) -> list[Moments]:
@@ -165,7 +173,7 @@ def _integer(plain: Convolution, fitted: list[_Group], reach: int, largest: Int6
     for _ in range(64):
         weights, biases = [], []
         for group, limit, steps in zip(fitted, limits, exponent.reshape(plain.groups, -1), strict=True):
-            integers = rounded(group.weight, steps, limit, group.moments)
+            integers = rounded(group.weight, steps, limit, group.moments, group.damping)
             weights.append(integers)
             # the mean error of the sums, which rounding leaves, is taken back
             biases.append(group.moments.sums - (integers * np.exp2(steps)[:, None]) @ group.moments.inputs)
