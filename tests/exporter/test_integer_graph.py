@@ -125,6 +125,19 @@ def test_means_behind_a_leaky_relu_are_refused() -> None:
         quantize_chain(leaky, [np.ones((1, 5, 4, 6), np.int64)])
 
 
+@pytest.mark.parametrize("slope", [0.0, 0.01])
+def test_a_layer_that_gives_zeros_only_is_exported(slope: float) -> None:
+    chain = random_chain(0, slope, False)
+    (first, *others) = chain.layers
+    dead = replace(first, weight=0 * first.weight, bias=0 * first.bias)
+    integer = quantize_chain(replace(chain, layers=(dead, *others)), [np.ones((1, 5, 4, 6), np.int64)])
+    model = onnx.load_model_from_string(ir.to_proto(write_graph(integer, THRESHOLDS, "qdq")).SerializeToString())
+    assert all(np.isfinite(layer.weight_exponent).all() for layer in integer.layers)
+    means = ExactGraph(model)({"z": hard_symbols()})["means"] * 2.0 ** integer.output("means").exponent
+    expected = run_chain(replace(chain, layers=(dead, *others)), hard_symbols().astype(np.float64))["last"][:, 4:]
+    assert np.abs(means - expected).max() < 0.05 * np.abs(expected).max()
+
+
 def test_outputs_keep_the_limits_of_a_clip() -> None:
     chain = random_chain(0, 0.0, False)
     (*hidden, last) = chain.layers
