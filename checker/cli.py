@@ -109,9 +109,11 @@ def _export_onnx(
     activation_bits: int,
 ) -> None:
     from nvc_check.checker.examples import calibration, takes_floats
+    from nvc_check.exporter.memory import keep_freed_memory
     from nvc_check.exporter.network.model import read_source
     from nvc_check.exporter.user_export import MIN_SNR, export_source
 
+    keep_freed_memory()
     if not file.is_file():
         raise UsageError(f"{file}: not found, expected an ONNX file")
     with status(f"exporting {file.name}") as step:

@@ -127,13 +127,13 @@ def _compare_package(
         raise UsageError("--out: residual maps are of pictures; the report of a decoder's outputs is in --json")
     size = sample_size(package) if input is None and symbols is None else ""
     with tempfile.TemporaryDirectory(prefix="nvc-check-") as scratch:
-        file = symbols
+        file, sampled = symbols, input is None
         if file is None:
             if input is None:
                 input = Path(scratch) / "sample.y4m"
                 render(input, size, SAMPLE_FRAMES, SAMPLE_SEED)
             file = Path(scratch) / "symbols.npz"
-            encode(package, input, file)
+            encode(package, input, file, sampled=sampled)
         with Symbols(file, package.manifest.digest) as read:
             if swept:
                 with progress_bar("sweeping", None) as step:

@@ -12,7 +12,7 @@ from nvc_check.models.errors import UsageError
 
 OutOption = Annotated[Path, typer.Option("--out", help="Where to write; appears only when whole.")]
 SAMPLE_SIZE, SAMPLE_FRAMES, SAMPLE_SEED = "768x512", 10, 0
-DECODER_SAMPLE = (160, 128)  # of nets that enlarge pictures: the oracle takes a second for some 10^9 products
+EXCERPT = (128, 160)  # rows, columns of it for decoders of any size: the oracle's 10^9 products take seconds
 
 
 def render(out: Path, size: str, frames: int, seed: int) -> None:
@@ -29,17 +29,19 @@ def sample_size(package: Any) -> str:
     """WIDTHxHEIGHT of the sample clip of a package; raises UsageError where its decoder takes no pictures."""
     if package.manifest.kind != "graph":
         return SAMPLE_SIZE
-    from nvc_check.checker.picture_examples import of_package, sample_size
+    from nvc_check.checker.picture_examples import of_package
 
-    width, height = sample_size(of_package(package.manifest, "--input: missing"), *DECODER_SAMPLE)
-    return f"{width}x{height}"
+    takes = of_package(package.manifest, "--input: missing")
+    width, height = (int(side) for side in SAMPLE_SIZE.split("x"))
+    return f"{max(width, takes.width or 0)}x{max(height, takes.height or 0)}"
 
 
-def encode(package: Any, input: Path, out: Path) -> None:
+def encode(package: Any, input: Path, out: Path, *, sampled: bool = False) -> None:
+    """`sampled`: of the pictures for a decoder of any size, the middle is enough."""
     if package.manifest.kind == "graph":
         from nvc_check.checker.examples import write_examples
 
-        write_examples(package, input, out)
+        write_examples(package, input, out, EXCERPT if sampled else None)
         return
     from nvc_check.checker.clip import open_clip
     from nvc_check.checker.encode import write_symbols

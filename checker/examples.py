@@ -91,8 +91,11 @@ def read_examples(source: Path, inputs: Collection[str]) -> Iterator[tuple[str, 
         yield name, {entry: _as_given(name, entry, array, "float32") for entry, array in arrays.items()}
 
 
-def write_examples(package: Package, source: Path, out: Path) -> None:
+def write_examples(package: Package, source: Path, out: Path, excerpt: tuple[int, int] | None = None) -> None:
     """The symbols file of a user's decoder: its inputs as given for FP32, in steps of their grids for integers.
+
+    Args:
+        excerpt: (height, width) of pictures that are larger, where the decoder takes any size; None: whole.
 
     Raises:
         UsageError: `source` is not what the decoder takes: .npz files, pictures or a clip; `out` cannot be written.
@@ -100,7 +103,7 @@ def write_examples(package: Package, source: Path, out: Path) -> None:
     grids, shapes = package.manifest.inputs, shapes_of(package.manifest)
     with whole_file(out) as part:
         writer = SymbolsWriter(part, package.manifest.digest, {"source": source.name})
-        for name, arrays in _inputs(package, source):
+        for name, arrays in _inputs(package, source, excerpt):
             given, steps, clipped = {}, {}, {}
             for entry, array in arrays.items():
                 grid = grids[entry]
@@ -116,12 +119,14 @@ def write_examples(package: Package, source: Path, out: Path) -> None:
         writer.finish()
 
 
-def _inputs(package: Package, source: Path) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
+def _inputs(
+    package: Package, source: Path, excerpt: tuple[int, int] | None
+) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
     """(name, inputs by name) of .npz files, pictures or a clip."""
     if holds_arrays(source):
         return _arrays(source, package.manifest.inputs)
     takes = of_package(package.manifest, not_arrays(source))
-    return ((name, {takes.name: array}) for name, array in pictures(source, takes))
+    return ((name, {takes.name: array}) for name, array in pictures(source, takes, excerpt))
 
 
 def _arrays(source: Path, inputs: Collection[str]) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:

@@ -27,11 +27,11 @@ Shapes = Mapping[str, Sequence[int | None]]
 """Input -> (1, C, h, w) or (1, C), None where any size goes."""
 
 COLOURS = {1: "luma", 3: "RGB"}  # channels -> what they are
-PHOTOGRAPH = 192  # pixels a side, of the bundled ones where any size goes: their middle, full of detail
-LARGEST = 256  # the same of a user's
-MULTIPLE = 8  # of those sides: decoders that fold pixels into channels take no others
-MOST, FEWEST = 8, 2  # pictures to calibrate on: the compiler holds all their activations, in float64, twice
-PIXELS = 1 << 20  # of them together, unless that allows fewer than FEWEST
+SIDE = 192  # pixels that are calibrated on where any size goes: the middle of a picture, full of detail
+MULTIPLE = 8  # of that: decoders that fold pixels into channels take no others
+MOST, FEWEST = 8, 2  # pictures to calibrate on
+PIXELS = MOST * SIDE**2  # of them together where FEWEST allow it: the compiler holds what a layer takes and gives, in
+# float64 and twice, which is 300 MB of 64 channels
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,10 @@ class PictureInput:
         levels = (np.arange(256) * self.peak / 255).astype(np.float32)
         return np.ascontiguousarray(levels[planes][np.newaxis])
 
-    def at_most(self, side: int, rgb: UInt8) -> PictureInput:
-        """Of a fixed size, where it has none: that of such a picture, up to `side`."""
-        height, width = (_multiple(min(found, side)) for found in rgb.shape[:2])
-        return replace(self, height=self.height or height, width=self.width or width)
+    def at_most(self, height: int, width: int, rgb: UInt8) -> PictureInput:
+        """Of a fixed size, where it has none: that of such a picture, up to `height` and `width`."""
+        rows, columns = _multiple(min(height, rgb.shape[0])), _multiple(min(width, rgb.shape[1]))
+        return replace(self, height=self.height or rows, width=self.width or columns)
 
 
 def of_package(manifest: Manifest, given: str) -> PictureInput:
@@ -94,16 +94,16 @@ def of_package(manifest: Manifest, given: str) -> PictureInput:
         UsageError: the decoder takes something else, or nobody said what white is.
     """
     shapes = shapes_of(manifest)
-    grid = next(iter(manifest.inputs.values()))
-    takes = PictureInput.of(shapes, grid.dtype == "float32", grid.peak or 1.0)
+    takes = PictureInput.of(shapes, all(grid.dtype == "float32" for grid in manifest.inputs.values()), 1.0)
     if takes is None:
         raise refusal(given, shapes)
-    if grid.peak is None:
+    peak = manifest.inputs[takes.name].peak
+    if peak is None:
         raise UsageError(
             f"{given}; the package was calibrated on .npz files, expected the same; for pictures export it with --peak"
             " 1, or 255 if the model takes 0 to 255"
         )
-    return takes
+    return replace(takes, peak=peak)
 
 
 def shapes_of(manifest: Manifest) -> Shapes:
@@ -120,8 +120,9 @@ def refusal(what: str, shapes: Shapes) -> UsageError:
 
 
 def spelled(shape: Sequence[int | None]) -> str:
-    """(1, 3, h, w) for (1, 3, None, None)."""
-    return f"({', '.join(side if size is None else str(size) for size, side in zip(shape, '1Chw', strict=False))})"
+    """(1, 3, height, width) for (1, 3, None, None)."""
+    sides = ("1", "C", "height", "width")
+    return f"({', '.join(side if size is None else str(size) for size, side in zip(shape, sides, strict=False))})"
 
 
 def holds_arrays(path: Path) -> bool:
@@ -144,11 +145,6 @@ def not_arrays(path: Path) -> str:
     return f"{path}: no .npz files" if path.is_dir() else f"{path}: not a .npz file"
 
 
-def sample_size(takes: PictureInput, width: int, height: int) -> tuple[int, int]:
-    """(width, height) of a sample clip for the decoder: as asked, or as large as its fixed size."""
-    return max(width, takes.width or 0), max(height, takes.height or 0)
-
-
 def calibration_pictures(given: Path | None, takes: PictureInput) -> Iterator[Float32]:
     """A few inputs, of the pictures or the clip `given`, evenly over them all; None: of the bundled photographs.
 
@@ -156,11 +152,11 @@ def calibration_pictures(given: Path | None, takes: PictureInput) -> Iterator[Fl
         UsageError: nothing there, damaged, or smaller than the decoder's fixed size.
     """
     if given is None:
-        for rgb in islice(photographs(), _count(takes, PHOTOGRAPH)):
-            place = takes.at_most(PHOTOGRAPH, rgb)
+        for rgb in islice(photographs(), _count(takes)):
+            place = takes.at_most(SIDE, SIDE, rgb)
             yield place.array("photograph", _mirrored(rgb, place.height or 0, place.width or 0))
         return
-    yield from chosen_pictures(given, takes, _count(takes, LARGEST), LARGEST)
+    yield from chosen_pictures(given, takes, _count(takes), SIDE)
 
 
 def chosen_pictures(given: Path, takes: PictureInput, most: int, side: int) -> Iterator[Float32]:
@@ -171,21 +167,25 @@ def chosen_pictures(given: Path, takes: PictureInput, most: int, side: int) -> I
     chosen = [number * total // most for number in range(most)]
     for frame in islice(clip.frames(), chosen[-1] + 1):
         if frame.index in chosen:
-            yield takes.at_most(side, frame.rgb).array(_named(given, frame), frame.rgb)
+            yield takes.at_most(side, side, frame.rgb).array(_named(given, frame), frame.rgb)
 
 
-def pictures(given: Path, takes: PictureInput) -> Iterator[tuple[str, Float32]]:
-    """(name, input) of every picture or frame, whole, or as large as the decoder's fixed size; raises as above."""
+def pictures(given: Path, takes: PictureInput, excerpt: tuple[int, int] | None = None) -> Iterator[tuple[str, Float32]]:
+    """(name, input) of every picture or frame, whole, or as large as the decoder's fixed size; raises as above.
+
+    `excerpt`: (height, width) at most, from the middle, where any size goes.
+    """
     for frame in open_clip(given).frames():
-        yield frame.name, takes.array(_named(given, frame), frame.rgb)
+        place = takes if excerpt is None else takes.at_most(*excerpt, frame.rgb)
+        yield frame.name, place.array(_named(given, frame), frame.rgb)
 
 
 def _named(given: Path, frame: Frame) -> str:
     return str(given) if frame.name == given.name else f"{given}: {frame.name}"
 
 
-def _count(takes: PictureInput, side: int) -> int:
-    pixels = (takes.height or side) * (takes.width or side)
+def _count(takes: PictureInput) -> int:
+    pixels = (takes.height or SIDE) * (takes.width or SIDE)
     return min(max(PIXELS // pixels, FEWEST), MOST)
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from nvc_check.checker.examples import calibration, write_examples
 from nvc_check.checker.photographs import photographs
-from nvc_check.checker.picture_examples import LARGEST, MOST, PHOTOGRAPH, PictureInput, chosen_pictures
+from nvc_check.checker.picture_examples import MOST, SIDE, PictureInput, chosen_pictures
 from nvc_check.checker.sample import write_sample
 from nvc_check.models.errors import UsageError
 from nvc_check.models.package import Package
@@ -77,7 +77,7 @@ def symbols(package: Path, given: Path) -> list[dict[str, NDArray[Any]]]:
         return [read.read(number, "fp32") for number in range(len(read.frames))]
 
 
-@pytest.mark.parametrize(("channels", "sizes"), [(3, OPEN), (1, OPEN), (3, (24, 33)), (1, (28, "w"))])
+@pytest.mark.parametrize(("channels", "sizes"), [(3, OPEN), (1, OPEN), (3, (24, 33)), (1, (28, "w")), (1, (8, 800))])
 def test_two_commands_to_a_verdict(
     channels: int, sizes: Sizes, model: Callable[..., Path], tmp_path: Path, command: Command
 ) -> None:
@@ -98,19 +98,19 @@ def test_calibration_is_the_middle_of_photographs() -> None:
     found = calibration(None, {"x": (1, 3, None, None)}, True, None).examples
     assert len(found) == MOST
     for example, photograph in zip(found, photographs(), strict=False):
-        top, left = ((side - PHOTOGRAPH) // 2 for side in photograph.shape[:2])
-        middle = photograph[top : top + PHOTOGRAPH, left : left + PHOTOGRAPH]
+        top, left = ((side - SIDE) // 2 for side in photograph.shape[:2])
+        middle = photograph[top : top + SIDE, left : left + SIDE]
         expected = middle.transpose(2, 0, 1)[np.newaxis].astype(np.float32) / np.float32(255)
         np.testing.assert_array_equal(example["x"], expected, strict=True)
 
 
-@pytest.mark.parametrize("sizes", [(720, 1280), (1500, 40), (2, 2)])
-def test_any_fixed_size_has_photographs(sizes: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("sizes", "count"), [((720, 1280), 2), ((256, 256), 4), ((1500, 20), MOST), ((2, 2), MOST)])
+def test_any_fixed_size_has_photographs(sizes: tuple[int, int], count: int) -> None:
     """Larger ones than are bundled are mirrored; of large ones there are fewer."""
     found = calibration(None, {"x": (1, 1, *sizes)}, True, None)
     assert {example["x"].shape for example in found.examples} == {(1, 1, *sizes)}
-    assert len(found.examples) == (2 if sizes == (720, 1280) else MOST)
-    assert f"calibrated on {len(found.examples)} photographs as luma" in found.note
+    assert len(found.examples) == count
+    assert f"calibrated on {count} photographs as luma" in found.note
 
 
 def test_pictures_are_rgb_from_0_to_peak(
@@ -136,14 +136,14 @@ def test_luma_is_pillows(rgb: NDArray[np.uint8]) -> None:
 
 
 def test_a_few_pictures_evenly_over_all(tmp_path: Path) -> None:
-    """At most 8, at most 256 a side, in multiples of 8 where that is possible."""
+    """At most 8, at most 192 a side, in multiples of 8 where that is possible."""
     for number in range(20):
         Image.new("RGB", (300, 90), (number, 0, 0)).save(tmp_path / f"{number}.png")
     Image.new("RGB", (5, 4), (20, 0, 0)).save(tmp_path / "20.png")
     shapes = {"x": (1, 3, None, None)}
     found = calibration(tmp_path, shapes, True, 255.0)
     assert [int(example["x"][0, 0, 0, 0]) for example in found.examples] == [0, 2, 5, 7, 10, 13, 15, 18]
-    assert {example["x"].shape for example in found.examples} == {(1, 3, 88, LARGEST)}
+    assert {example["x"].shape for example in found.examples} == {(1, 3, 88, SIDE)}
     assert found.note == "calibrated on 8 pictures as RGB in [0, 255]"
     (tiny,) = calibration(tmp_path / "20.png", shapes, True, 255.0).examples
     assert tiny["x"].shape == (1, 3, 4, 5)
@@ -184,7 +184,7 @@ def test_arrays_still_go(rgb: NDArray[np.uint8], model: Callable[..., Path], tmp
 
 
 REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...], str]] = {
-    "two inputs": ({"inputs": 2}, (), "with x0 (1, 3, h, w), x1 (1, 3, h, w)"),
+    "two inputs": ({"inputs": 2}, (), "with x0 (1, 3, height, width), x1 (1, 3, height, width)"),
     "four channels": ({"channels": 4}, ("--calibration", "photo.png"), "not a .npz file; expected a .npz file with x0"),
     "whole numbers": ({"kind": TensorProto.INT32}, ("--calibration", "photo.png"), "pictures go into one float input"),
     "none of arrays": ({"channels": 2}, ("--calibration", "folder"), "folder: no .npz files"),
