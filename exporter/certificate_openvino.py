@@ -29,7 +29,7 @@ def openvino_hazards(node: onnx.NodeProto, call: Call, topology: Topology, value
     if node.op_type == "Clip":
         return _clipped_off_grid(node, call, topology, values)
     if node.op_type == "QuantizeLinear":
-        return _largest_rounded(node, topology, values)
+        return [*_largest_rounded(node, topology, values), *_tie_behind_sum(node, topology, values)]
     if node.op_type in AFFINE:
         return [
             *_taken_into_dequantize(node, topology, values),
@@ -107,6 +107,23 @@ def _scaled_and_added(node: onnx.NodeProto, topology: Topology, values: Values) 
             reason = f"a sum of dequantized values, one times a factor behind {name}: OpenVINO divides the factors"
             return [Hazard(OPENVINO, reason, cure)]
     return []
+
+
+def _tie_behind_sum(node: onnx.NodeProto, topology: Topology, values: Values) -> list[Hazard]:
+    """OpenVINO sends ties to odd integers where it rounds a scaled sum of two dequantized tensors."""
+    x, scale = values.get(node.input[0]), values.get(node.input[1])
+    if x is None or scale is None or scale.constant is None or (x.exponent >= np.log2(np.min(scale.constant))).all():
+        return []  # integers have no ties
+    steps = list(_behind(node.input[0], topology, values))
+    total = topology.producer.get(_start(steps, values) if steps else node.input[0])
+    if total is None or total.op_type not in ("Add", "Sub"):
+        return []
+    for name in total.input:
+        before = list(_behind(name, topology, values))
+        if topology.origin(_start(before, values) if before else name) != "DequantizeLinear":
+            return []
+    reason = f"ties behind {total.name} of dequantized tensors: OpenVINO may send them to odd integers"
+    return [Hazard(OPENVINO, reason, "Floor of the sum and a half in front of QuantizeLinear")]
 
 
 def _start(steps: list[onnx.NodeProto], values: Values) -> str:

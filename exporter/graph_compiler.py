@@ -191,7 +191,7 @@ class _Reader:
         self._readers = Readers(model.graph)
         self._fused: set[str] = set()  # outputs of Relu nodes that were made with the layer in front of them
         self._unread = Counter(str(v.name) for node in model.graph for v in node.inputs if v is not None)
-        self._names = Counter(self.inputs)
+        self._names = Counter(list(self.inputs))
         self.losses: list[SiteLoss] = []
 
     def read(self, node: ir.Node) -> None:

@@ -12,8 +12,8 @@ from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.arithmetic import narrowed
 from nvc_check.exporter.lower.flavours import Flavour
 from nvc_check.exporter.lower.site import Site
-from nvc_check.exporter.lower.values import HELD, LIMIT, Float64, Known, column, tied
-from nvc_check.exporter.lower.writing import channels, multiplied, rounded_up, times
+from nvc_check.exporter.lower.values import HELD, LIMIT, Float64, Known, tied
+from nvc_check.exporter.lower.writing import channels, column, multiplied, rounded_up, times
 from nvc_check.models.grid import exponent_to_hold
 
 SLOPE_BITS = 8
@@ -117,17 +117,15 @@ def _clipped_byte(site: Site, x: Known, low: float | None, high: float | None) -
         int(np.clip(end if limit is None else np.rint(limit / step), x.low, x.high))
         for limit, end in ((low, x.low), (high, x.high))
     ]
-    zero = 0 if ends[0] >= 0 else x.zero
+    zero = x.zero
 
     def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
-        rounded = style.rounded(graph, values[x.name], zero, ends[0], ends[1], site.name)
-        return style.dequantized(graph, rounded, zero, site.name)
+        return style.limited(graph, values[x.name], zero, ends[0], ends[1], site.name)
 
     site.plan.add(site.name, write)
     real = [np.clip(each, -np.inf if low is None else low, np.inf if high is None else high) for each in x.real]
-    return Known(
-        site.name, x.unit, real, [np.clip(each, ends[0], ends[1]) for each in x.integers], ends[0], ends[1], zero
-    )
+    integers = [np.clip(each, ends[0], ends[1]) for each in x.integers]
+    return Known(site.name, x.unit, real, integers, ends[0], ends[1], zero)
 
 
 def _refined(site: Site, x: Known, low: float, high: float) -> Known:

@@ -13,20 +13,8 @@ from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.codes import coded
 from nvc_check.exporter.lower.flavours import Flavour
 from nvc_check.exporter.lower.site import Site
-from nvc_check.exporter.lower.values import (
-    HELD,
-    LIMIT,
-    WIDE,
-    Float64,
-    Int64,
-    Known,
-    Plan,
-    column,
-    peaks,
-    tied,
-    unit_for,
-)
-from nvc_check.exporter.lower.writing import channels, multiplied, rounded_up, saturated, times
+from nvc_check.exporter.lower.values import HELD, LIMIT, WIDE, Float64, Int64, Known, Plan, peaks, tied, unit_for
+from nvc_check.exporter.lower.writing import channels, column, multiplied, rounded_up, saturated, times
 from nvc_check.models.grid import exponent_to_hold
 
 TERM = LIMIT // 2  # a term of a sum, at most, in steps of the common grid; there are two, and a constant
@@ -211,7 +199,10 @@ def narrowed(plan: Plan, tensor: Known) -> Known:
     """The tensor in 16 bits, so that products with factors of 8 bits stay exact."""
     if max(-tensor.low, tensor.high) <= WIDE + 1:
         return tensor
-    return linear(plan, f"{tensor.name}_narrowed", [whole(tensor)], np.zeros(tensor.channels), tensor.real, None)
+    nothing = np.zeros(tensor.channels)
+    return plan.once(
+        tensor.name, "narrowed", b"", lambda name: linear(plan, name, [whole(tensor)], nothing, tensor.real, None)
+    )
 
 
 def on_common_units(plan: Plan, tensor: Known, labels: Int64) -> Known:
@@ -219,4 +210,9 @@ def on_common_units(plan: Plan, tensor: Known, labels: Int64) -> Known:
     if (tied(tensor.unit, labels) == tensor.unit).all():
         return tensor
     nothing = np.zeros(tensor.channels)
-    return linear(plan, f"{tensor.name}_together", [whole(tensor)], nothing, tensor.real, labels)
+    return plan.once(
+        tensor.name,
+        "together",
+        labels.tobytes(),
+        lambda name: linear(plan, name, [whole(tensor)], nothing, tensor.real, labels),
+    )

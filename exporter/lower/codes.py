@@ -7,29 +7,18 @@ import onnx_ir as ir
 
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.flavours import Flavour
-from nvc_check.exporter.lower.values import (
-    Float64,
-    Known,
-    Plan,
-    Write,
-    column,
-    finest_best,
-    likely_peaks,
-    peaks,
-    unit_for,
-)
-from nvc_check.exporter.lower.writing import saturated, times
+from nvc_check.exporter.lower.values import Float64, Known, Plan, Write, finest_best, likely_peaks, peaks, unit_for
+from nvc_check.exporter.lower.writing import column, rounded_up, times
 
 # 7 bits: two products with int8 weights then stay below 2^15, where x86 without VNNI saturates (VPMADDUBSW)
 UNSIGNED = (0, 0, 127)  # zero point, low, high
 SIGNED = (128, -128, 127)  # with weights of 7 bits
 HALF = (64, -64, 63)  # a limb
 FINE = 4  # bits of the second limb's grid below the first one's
-REACH = 68  # steps of the first limb, beyond which both limbs are saturated
 
 
 def coded(plan: Plan, x: Known, form: tuple[int, int, int] | None = None, unit: Float64 | None = None) -> Known:
-    """x in integers of a byte, rounded half to even; itself where it is that already.
+    """x in integers of a byte, floor(x + 1/2); itself where it is that already.
 
     `form` and `unit` are by default what the calibration and the tensor's range ask for.
     """
@@ -43,16 +32,19 @@ def coded(plan: Plan, x: Known, form: tuple[int, int, int] | None = None, unit: 
             unit = unit_for(likely_peaks(x.real), np.arange(x.channels), high)
             unit = finest_best(x.real, unit, low, high)[1]
     factor = np.exp2(x.unit - unit)
+    ties = bool((factor < 1).any())
 
     def written(name: str) -> Write:
         def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
             scaled = times(graph, values[x.name], factor, name)
-            return style.dequantized(graph, style.rounded(graph, scaled, zero, low, high, name), zero, name)
+            # OpenVINO sends ties behind a sum of dequantized tensors to odd integers: none reach the QuantizeLinear
+            scaled = rounded_up(graph, scaled, name) if ties else scaled
+            return style.dequantized(graph, style.exactly(graph, scaled, zero, low, high, name), zero, name)
 
         return write
 
     name = plan.form(x.name, "byte" if zero else "activation", unit, written)
-    integers = [np.clip(np.rint(each * column(factor)), low, high) for each in x.integers]
+    integers = [np.clip(np.floor(each * column(factor) + 0.5), low, high) for each in x.integers]
     return Known(name, unit, x.real, integers, low, high, zero)
 
 
@@ -65,12 +57,14 @@ def in_limbs(plan: Plan, x: Known) -> Known:
 
     def written(name: str) -> Write:
         def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
-            scaled = saturated(graph, times(graph, values[x.name], factor, name), -REACH, REACH, f"{name}_reach")
-            coarse = style.rounded(graph, scaled, zero, low, high, f"{name}_coarse")
-            known = style.dequantized(graph, coarse, zero, f"{name}_coarse")
-            left = graph.op("Sub", scaled, known, name=f"{name}_left")
+            scaled = times(graph, values[x.name], factor, name)
+            rounded = rounded_up(graph, scaled, f"{name}_coarse")
+            coarse = style.exactly(graph, rounded, zero, low, high, f"{name}_coarse")
+            left = graph.op(
+                "Sub", scaled, style.dequantized(graph, coarse, zero, f"{name}_coarse"), name=f"{name}_left"
+            )
             left = graph.op("Mul", left, graph.scalar(finer), name=f"{name}_finer")
-            fine = style.rounded(graph, left, zero, low, high, f"{name}_fine")
+            fine = style.exactly(graph, rounded_up(graph, left, f"{name}_fine"), zero, low, high, f"{name}_fine")
             # put together as uint8: a Concat between two DequantizeLinear nodes and a Conv would make the Conv float
             both = graph.op("Concat", coarse, fine, name=f"{name}_both", axis=1)
             return style.dequantized(graph, both, zero, name)
@@ -80,8 +74,9 @@ def in_limbs(plan: Plan, x: Known) -> Known:
     name = plan.form(x.name, "limbs", grid, written)
     integers = []
     for each in x.integers:
-        steps = np.clip(each * column(factor), -REACH, REACH)
-        coarse = np.clip(np.rint(steps), low, high)
-        integers.append(np.concatenate([coarse, np.clip(np.rint((steps - coarse) * finer), low, high)], axis=1))
+        steps = each * column(factor)
+        coarse = np.clip(np.floor(steps + 0.5), low, high)
+        fine = np.clip(np.floor((steps - coarse) * finer + 0.5), low, high)
+        integers.append(np.concatenate([coarse, fine], axis=1))
     real = [np.concatenate([each, each], axis=1) for each in x.real]
     return Known(name, np.concatenate([grid, grid - FINE]), real, integers, low, high, zero)

@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.products import as_points, float_convolution, matrix_product
-from nvc_check.exporter.lower.writing import times
+from nvc_check.exporter.lower.writing import saturated, times
 from nvc_check.exporter.network.geometry import APART_FROM
 from nvc_check.exporter.quantize.fitting import IntegerConvolution
 from nvc_check.exporter.quantized_weights import PAIR_MAX
 from nvc_check.models.grid import pair_sums
 
 BYTE = 255
+MOVED = 16  # nodes that a runtime looks past
+Form = tuple[int, int, int]  # zero point, low, high
 Float64 = NDArray[np.float64]
 
 
@@ -36,6 +38,14 @@ class Flavour(Protocol):
         """
         ...
 
+    def exactly(self, graph: GraphWriter, x: ir.Value, zero: int, low: int, high: int, name: str) -> ir.Value:
+        """As `rounded`, of x that are integers already."""
+        ...
+
+    def limited(self, graph: GraphWriter, x: ir.Value, zero: int, low: int, high: int, name: str) -> ir.Value:
+        """Dequantized integers within [low, high]."""
+        ...
+
     def dequantized(self, graph: GraphWriter, integers: ir.Value, zero: int | None, name: str) -> ir.Value:
         """What `rounded` or `stored` gave, as float32; with `zero` None it is that already."""
         ...
@@ -44,8 +54,10 @@ class Flavour(Protocol):
         """(the integers behind x, on which operators that move values are written, the one that stands for 0)."""
         ...
 
-    def sums(self, graph: GraphWriter, made: IntegerConvolution, x: ir.Value, reach: int, name: str) -> ir.Value:
-        """The convolution's exact sums, float32, with a QuantizeLinear behind it, or a rounding."""
+    def convolved(
+        self, graph: GraphWriter, made: IntegerConvolution, x: ir.Value, reach: int, form: Form, name: str
+    ) -> ir.Value:
+        """The convolution's sums, rounded half to even, as the flavour stores integers of `form`."""
         ...
 
     def wide_sums(self, graph: GraphWriter, made: IntegerConvolution, x: ir.Value, reach: int, name: str) -> ir.Value:
@@ -66,10 +78,14 @@ class Flavour(Protocol):
 class Qdq:
     def rounded(self, graph: GraphWriter, x: ir.Value, zero: int, low: int, high: int, name: str) -> ir.Value:
         integers = graph.op("QuantizeLinear", x, graph.scalar(1), _zero(graph, zero), name=f"{name}_quantized")
-        if (low, high) == (-zero, BYTE - zero):
-            return integers
-        limits = (graph.constant(np.array(v + zero, np.uint8), f"uint8_{v + zero}") for v in (low, high))
-        return graph.op("Clip", integers, *limits, name=f"{name}_saturated")
+        return integers if (low, high) == (-zero, BYTE - zero) else _clipped(graph, integers, zero, low, high, name)
+
+    def limited(self, graph: GraphWriter, x: ir.Value, zero: int, low: int, high: int, name: str) -> ir.Value:
+        integers, _ = self.stored(x, zero)
+        return self.dequantized(graph, _clipped(graph, integers, zero, low, high, name), zero, name)
+
+    def exactly(self, graph: GraphWriter, x: ir.Value, zero: int, low: int, high: int, name: str) -> ir.Value:
+        return self.rounded(graph, x, zero, low, high, name)
 
     def dequantized(self, graph: GraphWriter, integers: ir.Value, zero: int | None, name: str) -> ir.Value:
         if zero is None:
@@ -84,7 +100,17 @@ class Qdq:
         assert producer.op_type == "DequantizeLinear" and integers is not None
         return integers, zero
 
-    def sums(self, graph: GraphWriter, made: IntegerConvolution, x: ir.Value, reach: int, name: str) -> ir.Value:
+    def convolved(
+        self, graph: GraphWriter, made: IntegerConvolution, x: ir.Value, reach: int, form: Form, name: str
+    ) -> ir.Value:
+        if _mixed_up(made, x):
+            total = as_points(graph, made, x, name)
+            return self.exactly(graph, Carrier().rounded(graph, total, *form, f"{name}_float"), *form, name)
+        return self.rounded(graph, self._integer_sums(graph, made, x, reach, name), *form, name)
+
+    def _integer_sums(
+        self, graph: GraphWriter, made: IntegerConvolution, x: ir.Value, reach: int, name: str
+    ) -> ir.Value:
         """A Conv whose weights nobody else reads: some options of ONNX Runtime rewrite a shared one twice."""
         weight = made.weight
         pairs_fit = reach * int(pair_sums(weight, 0).max()) <= PAIR_MAX
@@ -120,7 +146,7 @@ class Qdq:
         )
 
     def wide_sums(self, graph: GraphWriter, made: IntegerConvolution, x: ir.Value, reach: int, name: str) -> ir.Value:
-        if len(made.weight) >= APART_FROM:
+        if len(made.weight) >= APART_FROM or _wrong_on_webgpu(made):
             return matrix_product(graph, made, x, reach, name)
         return float_convolution(graph, made, x, name)  # few outputs: shifted copies would cost more than products
 
@@ -153,14 +179,22 @@ class Carrier:
         even = graph.op("Add", lower, upper, name=f"{name}_rounded")
         return graph.op("Clip", even, graph.scalar(low), graph.scalar(high), name=f"{name}_saturated")
 
+    def exactly(self, graph: GraphWriter, x: ir.Value, zero: int, low: int, high: int, name: str) -> ir.Value:
+        return saturated(graph, x, low, high, name)
+
+    def limited(self, graph: GraphWriter, x: ir.Value, zero: int, low: int, high: int, name: str) -> ir.Value:
+        return saturated(graph, x, low, high, name)
+
     def dequantized(self, graph: GraphWriter, integers: ir.Value, zero: int | None, name: str) -> ir.Value:
         return integers
 
     def stored(self, x: ir.Value, zero: int | None) -> tuple[ir.Value, int]:
         return x, 0
 
-    def sums(self, graph: GraphWriter, made: IntegerConvolution, x: ir.Value, reach: int, name: str) -> ir.Value:
-        return as_points(graph, made, x, name)
+    def convolved(
+        self, graph: GraphWriter, made: IntegerConvolution, x: ir.Value, reach: int, form: Form, name: str
+    ) -> ir.Value:
+        return self.rounded(graph, as_points(graph, made, x, name), *form, name)
 
     def wide_sums(self, graph: GraphWriter, made: IntegerConvolution, x: ir.Value, reach: int, name: str) -> ir.Value:
         return as_points(graph, made, x, name)
@@ -180,6 +214,34 @@ class Carrier:
 
 
 FLAVOURS: dict[str, Flavour] = {"qdq": Qdq(), "carrier": Carrier()}
+
+
+def _mixed_up(made: IntegerConvolution, x: ir.Value) -> bool:
+    """OpenVINO 2026.4 mixes up the axes of a 1x1 Conv of integer weights that has strides or is behind a Transpose."""
+    if made.weight.shape[2:] != (1, 1):
+        return False
+    value: ir.Value | None = x
+    for _ in range(MOVED):
+        node = None if value is None else value.producer()
+        if node is None:
+            break
+        if node.op_type == "Transpose":
+            return True
+        value = node.inputs[0]
+    return made.plain.strides != (1, 1)
+
+
+def _wrong_on_webgpu(made: IntegerConvolution) -> bool:
+    """Float convolutions that ONNX Runtime WebGPU 1.27 computes wrong; see the certificate on Conv."""
+    channels = made.plain.in_channels
+    return (
+        made.plain.groups == 1 and channels > 3 and not channels % 3 and bool(channels % 4) and not len(made.weight) % 4
+    )
+
+
+def _clipped(graph: GraphWriter, integers: ir.Value, zero: int, low: int, high: int, name: str) -> ir.Value:
+    limits = (graph.constant(np.array(v + zero, np.uint8), f"uint8_{v + zero}") for v in (low, high))
+    return graph.op("Clip", integers, *limits, name=f"{name}_saturated")
 
 
 def _zero(graph: GraphWriter, zero: int) -> ir.Value:

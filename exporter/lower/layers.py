@@ -14,19 +14,8 @@ from nvc_check.exporter.lower.codes import SIGNED, UNSIGNED, coded, in_limbs
 from nvc_check.exporter.lower.flavours import Flavour
 from nvc_check.exporter.lower.interleave import interleaved
 from nvc_check.exporter.lower.site import Site
-from nvc_check.exporter.lower.values import (
-    HELD,
-    WIDE,
-    Float64,
-    Known,
-    column,
-    finest_best,
-    likely_peaks,
-    peaks,
-    tied,
-    unit_for,
-)
-from nvc_check.exporter.lower.writing import rounded_up, saturated
+from nvc_check.exporter.lower.values import HELD, WIDE, Float64, Known, finest_best, likely_peaks, peaks, tied, unit_for
+from nvc_check.exporter.lower.writing import column, rounded_up, saturated
 from nvc_check.exporter.network.geometry import Convolution, Layer
 from nvc_check.exporter.parallel import on_all_cores
 from nvc_check.exporter.quantize.fitting import IntegerConvolution, fit, fit_split
@@ -135,8 +124,8 @@ def _fitted(
 ) -> list[_Part]:
     """The layer's parts for outputs in steps of `unit`."""
     assert read.zero is not None
-    weight_max = WEIGHT_MAX if read.high + read.zero <= 127 else PAIRED
-    reach = max(-read.low, read.high)
+    weight_max = WEIGHT_MAX if _largest_code(read) <= 127 else PAIRED
+    reach = max(-read.low, read.high, 0)
     scaled = layer.inputs_scaled(np.exp2(read.unit)).outputs_scaled(np.exp2(-unit))
     made = []
     try:
@@ -164,14 +153,13 @@ def _byte(
     form: tuple[int, int, int],
 ) -> Known:
     zero, low, high = form
-    reach = max(-read.low, read.high + (read.zero or 0))
+    reach = _largest_code(read)
 
     def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
         rounded = []
         for part, name in zip(parts, _names(site.name, len(parts)), strict=True):
             source = part.source(graph, style, values[read.name], read.zero, name)
-            total = style.sums(graph, part.made, source, reach, name)
-            rounded.append(style.rounded(graph, total, zero, low, high, name))
+            rounded.append(style.convolved(graph, part.made, source, reach, form, name))
         return style.dequantized(graph, _together(graph, layer, rounded, site.name), zero, site.name)
 
     site.plan.add(site.name, write)
@@ -183,7 +171,7 @@ def _wide(
     site: Site, layer: Layer, read: Known, parts: list[_Part], unit: Float64, real: list[Float64], sums: list[Float64]
 ) -> Known:
     low = 0 if site.relu else -WIDE
-    reach = max(-read.low, read.high + (read.zero or 0))
+    reach = _largest_code(read)
 
     def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
         totals = []
@@ -197,6 +185,11 @@ def _wide(
     site.plan.add(site.name, write)
     integers = [np.clip(np.floor(each + 0.5), low, WIDE) for each in sums]
     return Known(site.name, unit, real, integers, low, WIDE)
+
+
+def _largest_code(read: Known) -> int:
+    """As uint8; a border has the zero point."""
+    return (read.zero or 0) + max(read.high, 0)
 
 
 def _together(graph: GraphWriter, layer: Layer, parts: list[ir.Value], name: str) -> ir.Value:

@@ -68,6 +68,7 @@ class Plan:
     def __init__(self) -> None:
         self._steps: list[tuple[str, Write]] = []
         self._forms: dict[tuple[str, str, bytes], str] = {}
+        self._made: dict[tuple[str, str, bytes], Known] = {}
 
     def add(self, name: str, write: Write) -> None:
         self._steps.append((name, write))
@@ -80,6 +81,13 @@ class Plan:
             self._forms[key] = f"{tensor}_{kind}" + (f"_{others}" if others else "")
             self.add(self._forms[key], write(self._forms[key]))
         return self._forms[key]
+
+    def once(self, tensor: str, kind: str, key: bytes, make: Callable[[str], Known]) -> Known:
+        """Another form of a tensor, made once however many read it; `make` is given its name."""
+        if (tensor, kind, key) not in self._made:
+            others = sum(1 for each, form, _ in self._made if (each, form) == (tensor, kind))
+            self._made[tensor, kind, key] = make(f"{tensor}_{kind}" + (f"_{others}" if others else ""))
+        return self._made[tensor, kind, key]
 
     def follow(self, graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> None:
         """Writes everything; `values` has the graph's inputs and gets all tensors.

@@ -16,8 +16,9 @@ from onnx import TensorProto, helper, numpy_helper
 from property.fuzz import on_onnxruntime, on_openvino, on_oracle
 from torch import nn
 
+from nvc_check.exporter.graph_compiler import CompiledGraph
 from nvc_check.exporter.user_export import export_user_graph
-from nvc_check.exporter.user_graph import UserGraph, quantize_user_graph
+from nvc_check.exporter.user_graph import quantize_user_graph
 from nvc_check.models.errors import ExportRefusedError, UsageError
 
 CHANNELS = 8
@@ -63,16 +64,18 @@ def latents(seed: int, height: int, width: int) -> NDArray[np.float32]:
     return np.rint(rng.laplace(0, 3, (1, CHANNELS, height, width))).astype(np.float32)
 
 
-def quantized(model: onnx.ModelProto) -> UserGraph:
+def quantized(model: onnx.ModelProto) -> CompiledGraph:
     return quantize_user_graph(ir.from_proto(model), [{"y": latents(seed, 16, 16)} for seed in range(6)])
 
 
 @pytest.fixture(scope="module")
-def made(model: onnx.ModelProto) -> UserGraph:
+def made(model: onnx.ModelProto) -> CompiledGraph:
     return quantized(model)
 
 
-def test_a_decoder_with_skips_is_near_to_float_and_the_same_everywhere(model: onnx.ModelProto, made: UserGraph) -> None:
+def test_a_decoder_with_skips_is_near_to_float_and_the_same_everywhere(
+    model: onnx.ModelProto, made: CompiledGraph
+) -> None:
     """More than 40 dB at peak 1 on latents that calibration did not see; the FP32 graph differs between engines."""
     y = latents(99, 11, 20)
     floats = on_onnxruntime(model.SerializeToString(), {"y": y}, "ORT_ENABLE_ALL")[0]
@@ -93,7 +96,7 @@ def test_a_decoder_with_skips_is_near_to_float_and_the_same_everywhere(model: on
     assert made.noise["frame"] > 20
 
 
-def test_the_same_model_gives_the_same_bytes(model: onnx.ModelProto, made: UserGraph) -> None:
+def test_the_same_model_gives_the_same_bytes(model: onnx.ModelProto, made: CompiledGraph) -> None:
     again = quantized(model)
     for flavour, graph in made.graphs.items():
         assert ir.to_proto(graph).SerializeToString() == ir.to_proto(again.graphs[flavour]).SerializeToString()
@@ -120,17 +123,16 @@ def single(op_type: str, constants: dict[str, NDArray[Any]], inputs: list[str], 
 
 WEIGHT = {"w": np.ones((4, 4, 2, 2), np.float32)}
 REFUSED = [
-    (single("Sigmoid", {}, ["c"]), r"node odd \(Sigmoid\).*implementation-defined.*look-up table"),
-    (single("Mul", {}, ["c", "x"]), r"node odd \(Mul\): two tensors of 16 bits.*look-up table"),
-    (single("Div", {}, ["x", "c"]), r"node odd \(Div\): two tensors"),
-    (single("InstanceNormalization", WEIGHT, ["c", "w", "w"]), r"\(InstanceNormalization\).*another normalization"),
-    (single("ConvTranspose", WEIGHT, ["c", "w"], strides=[3, 3]), "a kernel of 2 with stride 3"),
-    (single("Cast", {}, ["c"], to=TensorProto.FLOAT16), "expected a Cast to float32"),
-    (single("Conv", WEIGHT, ["c", "w"], dilations=[2, 2]), "dilation 1"),
-    (single("DepthToSpace", {}, ["c"], blocksize=3), "not a multiple of 9"),
-    (single("LeakyRelu", {}, ["c"], alpha=1.5), r"alpha 1\.5, expected 0 to 1"),
-    (single("Add", {"w": np.ones((1, 1, 3, 3), np.float32)}, ["c", "w"]), "expected one number or one per channel"),
-]
+    (single("Exp", {}, ["c"]), r"node odd \(Exp\).*implementation-defined.*look-up table"),
+    (single("Div", {}, ["x", "c"]), r"node odd \(Div\): a quotient of two tensors"),
+    (single("InstanceNormalization", {"w": np.ones(4, np.float32)}, ["c", "w", "w"]), "another normalization"),
+    (single("AveragePool", {}, ["c"], kernel_shape=[2, 2]), r"node odd \(AveragePool\)"),
+    (single("Add", {"w": np.ones((1, 1, 6, 6), np.float32)}, ["c", "w"]), "expected one number or one per channel"),
+    (single("Transpose", {}, ["c"], perm=[0, 2, 3, 1]), r"node odd \(Transpose\)"),
+    (single("DepthToSpace", {}, ["c"], blocksize=3), "ONNX Runtime cannot run the model"),
+    (single("Conv", {"w": np.ones((4, 4, 1, 1), np.float32)}, ["c", "w"], auto_pad="SAME_UPPER", strides=[2, 2]),
+     r"node odd \(Conv\): auto_pad SAME_UPPER with stride 2 pads by the input's size"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("model", "says"), REFUSED, ids=[says for _, says in REFUSED])
@@ -140,12 +142,12 @@ def test_what_has_no_exact_form_is_refused_by_name(model: onnx.ModelProto, says:
         quantize_user_graph(ir.from_proto(model), [{"x": x}])
 
 
-def test_a_node_called_as_an_input_is_refused() -> None:
+def test_a_node_called_as_an_input_is_kept_apart() -> None:
     """Tensors are known by them: one would take the other's place."""
     model = single("Relu", {}, ["c"])
     model.graph.node[1].name = "x"
-    with pytest.raises(ExportRefusedError, match="two tensors would be called x"):
-        quantize_user_graph(ir.from_proto(model), [{"x": np.ones((1, 4, 6, 6), np.float32)}])
+    made = quantize_user_graph(ir.from_proto(model), [{"x": np.arange(-72, 72, dtype=np.float32).reshape(1, 4, 6, 6)}])
+    assert made.noise["z"] > 40 and list(made.inputs) == ["x"]
 
 
 def test_a_batch_normalization_is_folded() -> None:
@@ -164,7 +166,7 @@ def test_a_batch_normalization_is_folded() -> None:
 
 def test_a_wrong_calibration_is_named() -> None:
     model = single("Relu", {}, ["c"])
-    with pytest.raises(UsageError, match=r"input x: calibration of shape \(1, 3, 6, 6\), expected \(1, 4, h, w\)"):
+    with pytest.raises(UsageError, match=r"input x: calibration of shape \(1, 3, 6, 6\), expected \(1, 4, any, any\)"):
         quantize_user_graph(ir.from_proto(model), [{"x": np.zeros((1, 3, 6, 6), np.float32)}])
 
 
