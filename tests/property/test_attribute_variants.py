@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from property.attribute_variants import EXAMPLES, REFUSED, RIGHT, WRONG, check, judge, refusal, variants
+from property.attribute_variants import REFUSED, RIGHT, WRONG, calibration, check, judge, refusal, variants
 from property.variant_drafts import Arrays, Draft, Variant
 
 from nvc_check.exporter.user_export import export_user_graph
@@ -29,7 +29,7 @@ def slope(alpha: float) -> Variant:
 
 
 def exported(variant: Variant, folder: Path) -> tuple[Package, list[Arrays]]:
-    examples = [variant.example(np.random.default_rng(seed)) for seed in range(EXAMPLES)]
+    examples = calibration(variant, np.random.default_rng(1))
     onnx.save(variant.model, folder / "variant.onnx")
     return export_user_graph(folder / "variant.onnx", examples, folder / "package")[0], examples
 

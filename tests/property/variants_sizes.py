@@ -15,7 +15,7 @@ COORDINATES = {  # with the opset that has them
     "pytorch_half_pixel": 13,
     "align_corners": 11,
     "asymmetric": 13,
-    "tf_half_pixel_for_nn": 13,
+    "tf_half_pixel_for_nn": 11,
     "half_pixel_symmetric": 19,
     "tf_crop_and_resize": 18,
 }
