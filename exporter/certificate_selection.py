@@ -49,8 +49,8 @@ def _clip(call: Call) -> Outcome:
         raise Refused("the lower limit may lie above the upper one", "limits in order")
     if not all(v.finite for v in limits):
         raise Refused("a limit is not a finite number", "finite limits")
-    exponent = np.min([np.broadcast_to(v.exponent.min(), x.exponent.shape) for v in (x, *limits)], axis=0)
-    exponent = np.minimum(exponent, x.exponent)
+    # an element is its own or a limit: the grids of other channels do not matter
+    exponent = np.minimum(x.exponent, min((v.exponent.min() for v in limits), default=np.inf))
     lows, highs = x.low, x.high
     if low is not None:
         lows, highs = np.maximum(lows, low.low.min()), np.maximum(highs, low.high.max())

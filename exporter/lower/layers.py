@@ -52,7 +52,7 @@ def convolve(site: Site, layer: Layer, x: Known) -> Known:
     Raises:
         ExportRefusedError: a bound that cannot hold.
     """
-    in_two = x.zero is None and max(-x.low, x.high) > -SIGNED[1] and _cheap(site, layer, x)
+    in_two = x.zero is None and max(-x.low, x.high) > -SIGNED[1] and _cheap(site, x)
     read = in_limbs(site.plan, x) if in_two else coded(site.plan, x)
     if in_two:
         layer = replace(layer, parts=tuple(_twice(part) for part in layer.parts))
@@ -104,9 +104,9 @@ def _bent(slopes: Float64, x: Float64) -> Float64:
     return np.where(x < 0, x * slopes, x)
 
 
-def _cheap(site: Site, layer: Layer, x: Known) -> bool:
+def _cheap(site: Site, x: Known) -> bool:
     """Whether two limbs cost little: inputs have few channels, or a low resolution."""
-    return (site.fine or x.given or site.share <= LIMB_SHARE) and all(part.groups == 1 for part in layer.parts)
+    return site.fine or x.given or site.share <= LIMB_SHARE
 
 
 def _twice(part: Convolution) -> Convolution:
@@ -126,20 +126,28 @@ def _fitted(
     assert read.zero is not None
     weight_max = WEIGHT_MAX if _largest_code(read) <= 127 else PAIRED
     reach = max(-read.low, read.high, 0)
-    scaled = layer.inputs_scaled(np.exp2(read.unit)).outputs_scaled(np.exp2(-unit))
+    order = _by_group(read.channels, layer.parts[0].groups) if split else np.arange(read.channels)
+    given = [each[:, order] for each in read.integers] if layer.parts[0].groups > 1 and split else read.integers
+    scaled = layer.inputs_scaled(np.exp2(read.unit[order])).outputs_scaled(np.exp2(-unit))
     made = []
     try:
         for part, sums in zip(scaled.parts, real_sums, strict=True):
             wanted = [each * np.exp2(-column(unit[part.channels])) for each in sums]
-            if not split:
-                made.append(_Part(fit(part, read.integers, wanted, reach, weight_max), None))
+            if not split or part.groups > 1:
+                whole = None if (order == np.arange(len(order))).all() else order.astype(np.int32)
+                made.append(_Part(fit(part, given, wanted, reach, weight_max), whole))
                 continue
-            fitted, copies = fit_split(part, read.integers, wanted, reach, weight_max)
+            fitted, copies = fit_split(part, given, wanted, reach, weight_max)
             channels = np.repeat(np.arange(len(copies), dtype=np.int32), copies)
             made.append(_Part(fitted, None if (copies == 1).all() else channels))
     except ExportRefusedError as error:
         raise ExportRefusedError(f"node {site.name} ({site.node.op_type}): {error}") from error
     return made
+
+
+def _by_group(channels: int, groups: int) -> NDArray[np.int64]:
+    """(2C,) both limbs of a group's channels behind each other."""
+    return np.arange(channels).reshape(2, groups, -1).swapaxes(0, 1).reshape(-1)
 
 
 def _byte(

@@ -121,9 +121,10 @@ def finest_best(
 
     `bent`: (C, n) -> (C, n), homogeneous, what the tensor's only reader makes of it; rounded to the same grid.
     """
-    seen = sum(each.shape[2] * each.shape[3] for each in real)
-    step = max(1, round((seen / SEARCHED) ** 0.5))
-    some = np.concatenate([each[0, :, ::step, ::step].reshape(len(unit), -1) for each in real], axis=1)
+    flat = np.concatenate([each[0].reshape(len(unit), -1) for each in real], axis=1)
+    seen = flat.shape[1]
+    # by chance, not every n-th: what was interleaved would show one phase only
+    some = flat[:, np.random.default_rng(0).choice(seen, SEARCHED)] if seen > SEARCHED else flat
     wanted, errors = bent(some), []
     for finer in range(-1, max(1, int(np.log10(seen)) - 1) if seen < SEARCHED else OCTAVES):
         steps = np.exp2(unit - finer)[:, None]

@@ -22,6 +22,7 @@ from onnxscript.optimizer import fold_constants
 from nvc_check.models.errors import ExportRefusedError, UsageError
 
 OPSETS = range(9, 25)
+DETACHED = 4  # the first IR version whose initializers need not be inputs
 LARGEST = 1 << 24  # elements of a constant that is folded
 CONVERTED = 18  # what older ones are converted to
 HALF = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
@@ -57,7 +58,14 @@ def read_source(file: Path) -> Source:
     """Raises UsageError where `file` is no whole ONNX model, ExportRefusedError where it cannot be prepared."""
     try:
         onnx.checker.check_model(file)
+        sparse = onnx.load(file, load_external_data=False).graph.sparse_initializer
+        if sparse:
+            raise ExportRefusedError(
+                f"{file}: sparse weights {sparse[0].values.name}; export the model with dense ones"
+            )
         original = ir.to_proto(ir.external_data.load_to_model(ir.load(file)))  # a package is one folder: weights inside
+    except ExportRefusedError:
+        raise
     except Exception as error:  # protobuf and onnx_ir raise classes of their own
         raise UsageError(
             f"{file}: not a whole ONNX model ({(str(error).splitlines() or [repr(error)])[0]}); is this the right file?"
@@ -114,7 +122,13 @@ def with_sizes(model: onnx.ModelProto, example: Mapping[str, NDArray[np.float32]
     lifted = LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)
     lifted(made)
     # no rewrite rules: they turn an auto_pad into the pads of this size
-    fold_constants(made, onnx_shape_inference=True, input_size_limit=LARGEST, output_size_limit=LARGEST)
+    fold_constants(
+        made,
+        onnx_shape_inference=True,
+        input_size_limit=LARGEST,
+        output_size_limit=LARGEST,
+        should_fold=lambda node: True if node.op_type == "ConstantOfShape" else None,
+    )
     lifted(made)
     RemoveUnusedNodesPass()(made)
     return made
@@ -160,6 +174,13 @@ def _without_weights_among_inputs(graph: onnx.GraphProto) -> None:
     graph.input.extend(given)
 
 
+def _named_as(graph: onnx.GraphProto, original: onnx.GraphProto) -> None:
+    """Nodes that the converter put in the place of others are called as these."""
+    names = {node.output[0]: node.name for node in original.node}
+    for node in graph.node:
+        node.name = names.get(node.output[0], node.name)
+
+
 def _name_nodes(graph: onnx.GraphProto) -> None:
     """By operator and output where a node has no name: messages say what the user can find."""
     for node in graph.node:
@@ -188,6 +209,7 @@ def _in_float32(model: onnx.ModelProto, notes: list[str]) -> None:
 
 
 def _converted(model: onnx.ModelProto, opset: int, notes: list[str]) -> onnx.ModelProto:
+    model.ir_version = max(model.ir_version, DETACHED)
     try:
         made = version_converter.convert_version(model, CONVERTED)
     except Exception as error:  # the converter raises RuntimeErrors of C++
@@ -195,6 +217,7 @@ def _converted(model: onnx.ModelProto, opset: int, notes: list[str]) -> onnx.Mod
         raise ExportRefusedError(
             f"opset {opset}: ONNX cannot convert the model to {CONVERTED} ({line}); export it with opset {CONVERTED}"
         ) from error
+    _named_as(made.graph, model.graph)
     notes.append(f"opset {opset} was converted to {CONVERTED}")
     return made
 

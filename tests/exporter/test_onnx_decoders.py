@@ -98,7 +98,7 @@ FORMS: dict[str, tuple[onnx.ModelProto, float]] = {
               {"w": weights(4, 5, 2, 5)}), 35),
     "prelu": (
         model([CONV, helper.make_node("PRelu", ["c", "s"], ["r"]), helper.make_node("Conv", ["r", "v"], ["y"])],
-              {**W, **LAST, "s": np.linspace(-0.5, 1.7, 8, dtype=np.float32).reshape(8, 1, 1)}), 32),
+              {**W, **LAST, "s": np.linspace(-0.5, 1.7, 8, dtype=np.float32).reshape(8, 1, 1)}), 30),
     "leaky": (
         model([CONV, helper.make_node("LeakyRelu", ["c"], ["r"], alpha=0.2), helper.make_node("Conv", ["r", "v"], ["y"])],
               {**W, **LAST}), 32),
