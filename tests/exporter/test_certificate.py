@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
+import openvino
 import pytest
 from exporter.graphs import clipped_convolution, graph
 from onnx import TensorProto, helper
 
 from nvc_check.exporter.certificate import Certificate, NodeCertificate, certify
+from nvc_check.exporter.certificate_targets import TARGETS
 from nvc_check.models.package import Package
+from nvc_check.runtimes.cpu import session, session_options
+from nvc_check.runtimes.openvino_native import EXACT_PROPERTIES
 
 
 def verdict(certificate: Certificate, name: str) -> NodeCertificate:
@@ -134,3 +140,45 @@ def test_what_is_certified_at_the_bound_is_exact_on_a_runtime() -> None:
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     (result,) = session.run(None, {"x": np.full((1, 1, 8, 8), 300, np.int32)})
     assert np.unique(result).tolist() == [2**24 - 1]
+
+
+def clipped_channels(exponents: tuple[int, int], low: float, high: float) -> onnx.ModelProto:
+    """int32 x, within 2^23, on a grid per channel, clipped to [low, high]."""
+    nodes = [
+        helper.make_node("Cast", ["x"], ["f"], "cast", to=TensorProto.FLOAT),
+        helper.make_node("Clip", ["f", "least", "most"], ["c"], "within"),
+        helper.make_node("Mul", ["c", "steps"], ["s"], "scaled"),
+        helper.make_node("Clip", ["s", "low", "high"], ["y"], "clip"),
+    ]
+    constants = {
+        "least": np.array(-(2**23), np.float32),
+        "most": np.array(2**23, np.float32),
+        "steps": np.exp2(np.array(exponents, np.float32)).reshape(1, 2, 1, 1),
+        "low": np.array(low, np.float32),
+        "high": np.array(high, np.float32),
+    }
+    return graph(nodes, constants, {"x": (TensorProto.INT32, [1, 2, 1, 7])}, ("y", TensorProto.FLOAT))
+
+
+def test_a_clip_keeps_the_grid_of_each_channel(tmp_path: Path) -> None:
+    """One channel's grid is 2^20 finer: 2^23 steps of the other one would be 2^43 of it, which nothing computes."""
+    model = clipped_channels((-20, 0), -(2.0**22), 2.0**22)
+    assert certify(model).targets == dict.fromkeys(TARGETS, True)
+    file = tmp_path / "clip.onnx"
+    onnx.save(model, file)
+    x = np.array([-(2**31), -(2**23), 1 - 2**23, -1, 0, 2**22 + 1, 2**31 - 1], np.int32)
+    both = np.broadcast_to(x, (1, 2, 1, 7)).copy()
+    inside = np.clip(both.astype(np.float64), -(2**23), 2**23) * np.array([2.0**-20, 1.0]).reshape(1, 2, 1, 1)
+    expected = np.clip(inside, -(2**22), 2**22)
+    for level in ("off", "all"):
+        run = session(file, session_options({"opt": level}), ["CPUExecutionProvider"])
+        assert np.array_equal(run({"x": both})["y"], expected)
+    compiled = openvino.Core().compile_model(str(file), "CPU", EXACT_PROPERTIES)
+    assert np.array_equal(compiled({"x": both})["y"], expected)
+
+
+def test_a_clip_to_limits_finer_than_24_bits_of_a_channel_is_refused() -> None:
+    """The neighbour: the limits' own grid, 2^-3, is that of every channel that may be a limit."""
+    node = verdict(certify(clipped_channels((-20, 0), 2.0**-3, 2.0**22)), "clip")
+    assert not node.exact
+    assert "not below 2^24" in node.reason
