@@ -1,6 +1,6 @@
 """ONNX decoders become exact: quality, bits that differ, time against FP32. Prints a Markdown table; asserts nothing.
 
-    python tests/bench/decoders.py MODEL.onnx... --data PICTURES [--pictures 6] [--side 256] [--legs cpu,...] [--runs 9]
+    python tests/bench/decoders.py MODEL.onnx... --data PICTURES [--pictures 6] [--side 256] [--legs cpu,...] [--bits 8]
 
 Each is exported as `nvc-check export MODEL.onnx` does it. Those that take pictures are calibrated on the photographs
 that scikit-image bundles, and measured on pictures of PICTURES, evenly chosen, their middle of the model's size or up
@@ -45,6 +45,7 @@ class Options:
     legs: str
     threads: int
     runs: int
+    bits: int
     min_snr: float
 
 
@@ -111,7 +112,10 @@ def row(file: Path, options: Options) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="nvc-check-") as scratch:
         used, inputs, what = prepared(source, options)
         out = Path(scratch) / "package"
-        package = export_source(source, used.examples, out, min_snr=options.min_snr, peak=used.peak).package
+        made = export_source(
+            source, used.examples, out, min_snr=options.min_snr, peak=used.peak, activation_bits=options.bits
+        )
+        package = made.package
         report = compared(package, inputs, options.legs, Path(scratch))
         spent = times(package, inputs[0], options.threads, options.runs)
     failed = [f"{leg.name}: {leg.status}" for leg in report.legs if leg.status != "ok"]
@@ -141,6 +145,7 @@ def main() -> None:
     parser.add_argument("--legs", default="cpu,cpu:opt=off,openvino")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--bits", type=int, choices=(8, 16), default=8, help="of activations")
     parser.add_argument("--min-snr", type=float, default=MIN_SNR)
     args = vars(parser.parse_args())
     models = args.pop("models")
