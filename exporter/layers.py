@@ -19,7 +19,7 @@ from nvc_check.models.errors import ExportRefusedError
 
 Float64 = NDArray[np.float64]
 
-SMALLEST_SLOPE = 2.0**-24
+SMALLEST_SLOPE = 2.0**-22
 
 
 @dataclass(frozen=True)
@@ -251,7 +251,7 @@ def _activated(layer: Layer, node: ir.Node) -> Layer:
 
 
 def _slope(node: ir.Node) -> float:
-    """Of a LeakyRelu. Below 2^-24 it is 0: no sum is large enough to show it."""
+    """Of a LeakyRelu. One so small that no sum of 24 bits shows it beside those above zero is 0."""
     slope = float(attribute(node, "alpha", 0.01))
     if not 0 <= slope <= 1:
         raise ExportRefusedError(f"node {node.name} (LeakyRelu): alpha {slope:g}, expected 0 to 1")

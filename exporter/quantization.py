@@ -199,13 +199,14 @@ def _integer_layer(
 
     The accumulator's grid is at most 2^20 finer than the output's (2^15 where a LeakyRelu is between them), or the
     rounding term would not fit beside it: a channel of tiny weights keeps fewer of their bits, none of which could
-    show in the output.
+    show in the output. Nor could those that a bias far larger than the weights leaves no room for.
     """
     axis = 1 if layer.transposed else 0
     by_channel = np.moveaxis(layer.weight, axis, 0).reshape(layer.out_channels, -1)
     exponent = exponent_to_hold(np.abs(by_channel).max(axis=1), WEIGHT_MAX, power_of_two)
     finest = FINEST_LEAKY if hidden and layer.activation.slope != 0 else FINEST
     exponent = np.maximum(exponent, output_exponent - input_exponent - finest)
+    exponent = np.maximum(exponent, exponent_to_hold(np.abs(layer.bias), FLOAT32_EXACT // 4) - input_exponent)
     reach = 255 if layer.source else Z_MAX
     bound = np.zeros(0)
     for _ in range(8):
@@ -231,8 +232,13 @@ def _integer_layer(
 
 
 def dyadic_slope(slope: float) -> tuple[float, int]:
-    """(multiple, exponent) of the slope, 0 to 1: the nearest multiple * 2^exponent with SLOPE_BITS bits."""
-    exponent = int(np.frexp(slope)[1]) - SLOPE_BITS
+    """(multiple, exponent) of the slope, SMALLEST_SLOPE to 1: the nearest multiple * 2^exponent with SLOPE_BITS bits.
+
+    A smaller slope than 2^-16 has fewer: half of what the part below zero is rounded to must stay below 2^24 steps of
+    the finest sum.
+    """
+    octave = int(np.frexp(slope)[1])
+    exponent = octave - min(SLOPE_BITS, 24 - LEAKY_BITS + FINEST_LEAKY + octave)
     return float(np.rint(slope * 2.0**-exponent)), exponent
 
 

@@ -111,8 +111,10 @@ def _product(site: Site, a: Known, b: Known) -> Known:
     unit = x.unit + y.unit
     name = site.name if (tied(unit, labels) == unit).all() else f"{site.name}_product"
 
+    of, by = x.name, y.name  # not x and y: their arrays would be kept
+
     def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
-        return graph.op("Mul", values[x.name], values[y.name], name=name)
+        return graph.op("Mul", values[of], values[by], name=name)
 
     site.plan.add(name, write)
     corners = [p * q for p in (x.low, x.high) for q in (y.low, y.high)]

@@ -161,12 +161,12 @@ def _byte(
     form: tuple[int, int, int],
 ) -> Known:
     zero, low, high = form
-    reach = _largest_code(read)
+    reach, source_of, source_zero = _largest_code(read), read.name, read.zero  # not `read`: its arrays would be kept
 
     def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
         rounded = []
         for part, name in zip(parts, _names(site.name, len(parts)), strict=True):
-            source = part.source(graph, style, values[read.name], read.zero, name)
+            source = part.source(graph, style, values[source_of], source_zero, name)
             rounded.append(style.convolved(graph, part.made, source, reach, form, name))
         return style.dequantized(graph, _together(graph, layer, rounded, site.name), zero, site.name)
 
@@ -179,12 +179,12 @@ def _wide(
     site: Site, layer: Layer, read: Known, parts: list[_Part], unit: Float64, real: list[Float64], sums: list[Float64]
 ) -> Known:
     low = 0 if site.relu else -WIDE
-    reach = _largest_code(read)
+    reach, source_of, source_zero = _largest_code(read), read.name, read.zero  # not `read`: its arrays would be kept
 
     def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
         totals = []
         for part, name in zip(parts, _names(site.name, len(parts)), strict=True):
-            source = part.source(graph, style, values[read.name], read.zero, name)
+            source = part.source(graph, style, values[source_of], source_zero, name)
             # rounded first: phases have grids of their own, which nobody can tell apart once they are interleaved
             total = rounded_up(graph, style.wide_sums(graph, part.made, source, reach, name), name)
             totals.append(saturated(graph, total, low, WIDE, name))
