@@ -203,10 +203,10 @@ def _integer_layer(
     """
     axis = 1 if layer.transposed else 0
     by_channel = np.moveaxis(layer.weight, axis, 0).reshape(layer.out_channels, -1)
-    exponent = exponent_to_hold(np.abs(by_channel).max(axis=1), WEIGHT_MAX, power_of_two)
+    exponent = _to_hold(np.abs(by_channel).max(axis=1), WEIGHT_MAX, power_of_two)
     finest = FINEST_LEAKY if hidden and layer.activation.slope != 0 else FINEST
     exponent = np.maximum(exponent, output_exponent - input_exponent - finest)
-    exponent = np.maximum(exponent, exponent_to_hold(np.abs(layer.bias), FLOAT32_EXACT // 4) - input_exponent)
+    exponent = np.maximum(exponent, _to_hold(np.abs(layer.bias), FLOAT32_EXACT // 4, True) - input_exponent)
     reach = 255 if layer.source else Z_MAX
     bound = np.zeros(0)
     for _ in range(8):
@@ -229,6 +229,12 @@ def _integer_layer(
         f"node {layer.name}: accumulator bound {int(bound.max(initial=0))} stays above 2^24 at 8-bit weights;"
         " split the input channels or use smaller layers"
     )
+
+
+def _to_hold(largest: Float64, integers: int, power_of_two: bool) -> Float64:
+    """As exponent_to_hold; for 0 any, however fine."""
+    held: Float64 = np.where(largest > 0, exponent_to_hold(largest, integers, power_of_two), -np.inf)
+    return held
 
 
 def dyadic_slope(slope: float) -> tuple[float, int]:

@@ -24,7 +24,7 @@ from nvc_check.models.errors import ExportRefusedError
 ZEROS = (128, 96, 64, 32, 16)  # even: see the certificate on QuantizeLinear
 WEIGHT_MAX = 127
 PAIRED = 64  # weights for inputs above 127: two of them times 255 stay below 2^15
-LIMB_SHARE = 0.1  # of the graph's multiplications: a layer with less is read in limbs, at twice the products
+LIMB_SHARE = 0.01  # of the graph's multiplications: a layer with less is read in limbs, at twice the products
 
 
 @dataclass(frozen=True)
