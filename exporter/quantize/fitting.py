@@ -169,7 +169,9 @@ def _integer(plain: Convolution, fitted: list[_Group], reach: int, largest: Int6
             for group, limit in zip(fitted, limits, strict=True)
         ]
     )
-    exponent = np.where(needed > 0, np.maximum(exponent_to_hold(needed, 1), -FINEST), -FINEST)  # a filter may be zero
+    exponent: Float64 = np.maximum(exponent_to_hold(needed, 1), -float(FINEST))
+    exponent[needed == 0] = -FINEST  # a filter may be zero
+    bound = np.zeros(0)
     for _ in range(64):
         weights, biases = [], []
         for group, limit, steps in zip(fitted, limits, exponent.reshape(plain.groups, -1), strict=True):
@@ -183,7 +185,8 @@ def _integer(plain: Convolution, fitted: list[_Group], reach: int, largest: Int6
         over = bound >= LIMIT
         if not over.any():
             return IntegerConvolution(plain, weight, exponent, bias)
-        exponent = exponent + np.where(over, np.maximum(1, np.ceil(np.log2(np.maximum(bound / LIMIT, 1)))), 0)
+        more: Float64 = np.ceil(np.log2(np.maximum(bound / LIMIT, 1)))
+        exponent = exponent + np.where(over, np.maximum(more, 1.0), 0.0)
     raise ExportRefusedError(
         f"sums reach {float(bound.max()):.3g} steps, expected less than 2^23: its outputs differ too much in size;"
         " scale the layers' channels alike"

@@ -20,6 +20,7 @@ from nvc_check.models.errors import ExportRefusedError
 
 Array = NDArray[Any]
 SIDE = 12
+node = helper.make_node
 
 
 def weights(*shape: int, seed: int = 0, size: float = 0.3) -> Array:
@@ -82,56 +83,114 @@ def decibels(made: CompiledGraph, source: onnx.ModelProto, inputs: dict[str, Arr
     return float(10 * np.log10(np.var(wanted) / np.mean((found - wanted) ** 2)))
 
 
-CONV = helper.make_node("Conv", ["x", "w"], ["c"], pads=[1] * 4)
+CONV = node("Conv", ["x", "w"], ["c"], pads=[1] * 4)
 W = {"w": weights(8, 4, 3, 3)}
 LAST = {"v": weights(3, 8, 1, 1)}
 FORMS: dict[str, tuple[onnx.ModelProto, float]] = {
-    "auto_pad": (model([helper.make_node("Conv", ["x", "w"], ["y"], auto_pad="SAME_UPPER")], {"w": weights(3, 4, 4, 4)}), 35),
+    "auto_pad": (model([node("Conv", ["x", "w"], ["y"], auto_pad="SAME_UPPER")], {"w": weights(3, 4, 4, 4)}), 35),
     "auto_pad, a fixed size": (
-        model([helper.make_node("Conv", ["x", "w"], ["y"], auto_pad="SAME_LOWER", strides=[2, 2])],
-              {"w": weights(3, 4, 3, 3)}, shape=(1, 4, SIDE, SIDE + 2)), 35),
+        model(
+            [node("Conv", ["x", "w"], ["y"], auto_pad="SAME_LOWER", strides=[2, 2])],
+            {"w": weights(3, 4, 3, 3)},
+            shape=(1, 4, SIDE, SIDE + 2),
+        ),
+        35,
+    ),
     "dilation, rectangle, groups": (
-        model([helper.make_node("Conv", ["x", "w"], ["y"], dilations=[1, 2], group=2, pads=[0, 2, 1, 1], strides=[2, 1])],
-              {"w": weights(6, 2, 2, 3)}), 35),
+        model(
+            [node("Conv", ["x", "w"], ["y"], dilations=[1, 2], group=2, pads=[0, 2, 1, 1], strides=[2, 1])],
+            {"w": weights(6, 2, 2, 3)},
+        ),
+        35,
+    ),
     "transposed, odd": (
-        model([helper.make_node("ConvTranspose", ["x", "w"], ["y"], strides=[3, 2], pads=[1, 0, 0, 2], output_padding=[2, 0])],
-              {"w": weights(4, 5, 2, 5)}), 35),
+        model(
+            [node("ConvTranspose", ["x", "w"], ["y"], strides=[3, 2], pads=[1, 0, 0, 2], output_padding=[2, 0])],
+            {"w": weights(4, 5, 2, 5)},
+        ),
+        35,
+    ),
     "prelu": (
-        model([CONV, helper.make_node("PRelu", ["c", "s"], ["r"]), helper.make_node("Conv", ["r", "v"], ["y"])],
-              {**W, **LAST, "s": np.linspace(-0.5, 1.7, 8, dtype=np.float32).reshape(8, 1, 1)}), 30),
+        model(
+            [CONV, node("PRelu", ["c", "s"], ["r"]), node("Conv", ["r", "v"], ["y"])],
+            {**W, **LAST, "s": np.linspace(-0.5, 1.7, 8, dtype=np.float32).reshape(8, 1, 1)},
+        ),
+        30,
+    ),
     "leaky": (
-        model([CONV, helper.make_node("LeakyRelu", ["c"], ["r"], alpha=0.2), helper.make_node("Conv", ["r", "v"], ["y"])],
-              {**W, **LAST}), 32),
+        model([CONV, node("LeakyRelu", ["c"], ["r"], alpha=0.2), node("Conv", ["r", "v"], ["y"])], {**W, **LAST}),
+        32,
+    ),
     "a last sigmoid": (
-        model([CONV, helper.make_node("Relu", ["c"], ["r"]), helper.make_node("Conv", ["r", "v"], ["z"]),
-               helper.make_node("Sigmoid", ["z"], ["y"])], {**W, **LAST}), 32),
-    "tanh between": (
-        model([CONV, helper.make_node("Tanh", ["c"], ["r"]), helper.make_node("Conv", ["r", "v"], ["y"])], {**W, **LAST}), 30),
+        model(
+            [CONV, node("Relu", ["c"], ["r"]), node("Conv", ["r", "v"], ["z"]), node("Sigmoid", ["z"], ["y"])],
+            {**W, **LAST},
+        ),
+        32,
+    ),
+    "tanh between": (model([CONV, node("Tanh", ["c"], ["r"]), node("Conv", ["r", "v"], ["y"])], {**W, **LAST}), 30),
     "a gate": (
-        model([CONV, helper.make_node("Sigmoid", ["c"], ["s"]), helper.make_node("Mul", ["c", "s"], ["r"]),
-               helper.make_node("Conv", ["r", "v"], ["y"])], {**W, **LAST}), 30),
+        model(
+            [CONV, node("Sigmoid", ["c"], ["s"]), node("Mul", ["c", "s"], ["r"]), node("Conv", ["r", "v"], ["y"])],
+            {**W, **LAST},
+        ),
+        30,
+    ),
     "pixel shuffle by hand": (
-        model([CONV, helper.make_node("Reshape", ["c", "a"], ["e"]), helper.make_node("Transpose", ["e"], ["f"], perm=[0, 1, 4, 2, 5, 3]),
-               helper.make_node("Reshape", ["f", "b"], ["y"])],
-              {**W, "a": np.array([1, 2, 2, 2, SIDE, SIDE + 2]), "b": np.array([1, 2, 2 * SIDE, 2 * SIDE + 4])},
-              shape=(1, 4, SIDE, SIDE + 2)), 35),
+        model(
+            [
+                CONV,
+                node("Reshape", ["c", "a"], ["e"]),
+                node("Transpose", ["e"], ["f"], perm=[0, 1, 4, 2, 5, 3]),
+                node("Reshape", ["f", "b"], ["y"]),
+            ],
+            {**W, "a": np.array([1, 2, 2, 2, SIDE, SIDE + 2]), "b": np.array([1, 2, 2 * SIDE, 2 * SIDE + 4])},
+            shape=(1, 4, SIDE, SIDE + 2),
+        ),
+        35,
+    ),
     "a mosaic": (  # no pixel shuffle: places of a fixed size
-        model([CONV, helper.make_node("Reshape", ["c", "a"], ["e"]), helper.make_node("Transpose", ["e"], ["f"], perm=[0, 3, 1, 4, 2, 5]),
-               helper.make_node("Reshape", ["f", "b"], ["y"])],
-              {**W, "a": np.array([1, 2, 2, 2, SIDE, SIDE + 2]), "b": np.array([1, 2, 2 * SIDE, 2 * SIDE + 4])},
-              shape=(1, 4, SIDE, SIDE + 2)), 35),
+        model(
+            [
+                CONV,
+                node("Reshape", ["c", "a"], ["e"]),
+                node("Transpose", ["e"], ["f"], perm=[0, 3, 1, 4, 2, 5]),
+                node("Reshape", ["f", "b"], ["y"]),
+            ],
+            {**W, "a": np.array([1, 2, 2, 2, SIDE, SIDE + 2]), "b": np.array([1, 2, 2 * SIDE, 2 * SIDE + 4])},
+            shape=(1, 4, SIDE, SIDE + 2),
+        ),
+        35,
+    ),
     "a norm as factors": (
-        model([CONV, helper.make_node("Mul", ["c", "g"], ["d"]), helper.make_node("Add", ["d", "k"], ["r"]),
-               helper.make_node("Relu", ["r"], ["e"]), helper.make_node("Conv", ["e", "v"], ["y"])],
-              {**W, **LAST, "g": weights(1, 8, 1, 1, seed=3) + 1, "k": weights(1, 8, 1, 1, seed=4)}), 32),
+        model(
+            [
+                CONV,
+                node("Mul", ["c", "g"], ["d"]),
+                node("Add", ["d", "k"], ["r"]),
+                node("Relu", ["r"], ["e"]),
+                node("Conv", ["e", "v"], ["y"]),
+            ],
+            {**W, **LAST, "g": weights(1, 8, 1, 1, seed=3) + 1, "k": weights(1, 8, 1, 1, seed=4)},
+        ),
+        32,
+    ),
     "a border of zeros": (
-        model([helper.make_node("Pad", ["x", "p"], ["q"]), helper.make_node("Conv", ["q", "w"], ["y"])],
-              {"w": weights(3, 4, 3, 3), "p": np.array([0, 0, 2, 1, 0, 0, 0, 1])}), 35),
+        model(
+            [node("Pad", ["x", "p"], ["q"]), node("Conv", ["q", "w"], ["y"])],
+            {"w": weights(3, 4, 3, 3), "p": np.array([0, 0, 2, 1, 0, 0, 0, 1])},
+        ),
+        35,
+    ),
     "resize without mode": (
-        model([CONV, helper.make_node("Resize", ["c", "", "f"], ["y"])], {**W, "f": np.array([1, 1, 3, 2], np.float32)}), 35),
+        model([CONV, node("Resize", ["c", "", "f"], ["y"])], {**W, "f": np.array([1, 1, 3, 2], np.float32)}),
+        35,
+    ),
     "opset 9, initializers among the inputs": (
-        model([CONV, helper.make_node("Upsample", ["c", "f"], ["y"])], {**W, "f": np.array([1, 1, 2, 2], np.float32)}, opset=9), 35),
-}  # fmt: skip
+        model([CONV, node("Upsample", ["c", "f"], ["y"])], {**W, "f": np.array([1, 1, 2, 2], np.float32)}, opset=9),
+        35,
+    ),
+}
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -149,10 +208,10 @@ def test_what_is_exported_is_what_was_given(form: str) -> None:
 def test_a_vector_becomes_a_picture() -> None:
     """Gemm, Reshape, ConvTranspose; a batch of 16 in the file."""
     nodes = [
-        helper.make_node("Gemm", ["x", "m", "n"], ["a"], transB=1),
-        helper.make_node("Relu", ["a"], ["b"]),
-        helper.make_node("Reshape", ["b", "s"], ["c"]),
-        helper.make_node("ConvTranspose", ["c", "w"], ["y"], strides=[2, 2]),
+        node("Gemm", ["x", "m", "n"], ["a"], transB=1),
+        node("Relu", ["a"], ["b"]),
+        node("Reshape", ["b", "s"], ["c"]),
+        node("ConvTranspose", ["c", "w"], ["y"], strides=[2, 2]),
     ]
     constants = {"m": weights(72, 5), "n": weights(72), "s": np.array([-1, 8, 3, 3]), "w": weights(8, 2, 3, 3)}
     source = model(nodes, constants, shape=(16, 5))
@@ -168,7 +227,7 @@ def test_a_vector_becomes_a_picture() -> None:
 
 def test_sixteen_bit_floats_are_read_and_said() -> None:
     half = {name: array.astype(np.float16) for name, array in {**W, **LAST}.items()}
-    nodes = [CONV, helper.make_node("Relu", ["c"], ["r"]), helper.make_node("Conv", ["r", "v"], ["y"])]
+    nodes = [CONV, node("Relu", ["c"], ["r"]), node("Conv", ["r", "v"], ["y"])]
     source = prepared_source(model(nodes, half, kind=TensorProto.FLOAT16), "half")
     assert "16-bit floats became float32" in source.notes
     assert compile_graph(source, [latents(i) for i in range(3)]).noise["y"] > 32
@@ -176,9 +235,9 @@ def test_sixteen_bit_floats_are_read_and_said() -> None:
 
 def relu_net(first: Array, second: Array, bias: Array) -> onnx.ModelProto:
     nodes = [
-        helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[1] * 4),
-        helper.make_node("Relu", ["c"], ["r"]),
-        helper.make_node("Conv", ["r", "v"], ["y"]),
+        node("Conv", ["x", "w", "b"], ["c"], pads=[1] * 4),
+        node("Relu", ["c"], ["r"]),
+        node("Conv", ["r", "v"], ["y"]),
     ]
     return model(nodes, {"w": first, "v": second, "b": bias})
 
@@ -223,18 +282,35 @@ def test_no_two_convolutions_share_a_weight() -> None:
 BATCH = {name: np.ones(8, np.float32) for name in "gkmv"}
 REFUSED = {
     "training statistics": (
-        model([CONV, helper.make_node("BatchNormalization", ["c", *"gkm", "v"], ["y", "o", "p"], "norm", training_mode=1)],
-              {**W, **BATCH}), r"node norm \(BatchNormalization\): training_mode 1.*evaluation mode"),
+        model(
+            [CONV, node("BatchNormalization", ["c", *"gkm", "v"], ["y", "o", "p"], "norm", training_mode=1)],
+            {**W, **BATCH},
+        ),
+        r"node norm \(BatchNormalization\): training_mode 1.*evaluation mode",
+    ),
     "a quantized model": (
-        model([CONV, helper.make_node("QuantizeLinear", ["c", "s"], ["q"], "round"), helper.make_node("DequantizeLinear", ["q", "s"], ["y"])],
-              {**W, "s": np.array(0.1, np.float32)}), r"node round \(QuantizeLinear\): the model is quantized; give the FP32 model"),
+        model(
+            [CONV, node("QuantizeLinear", ["c", "s"], ["q"], "round"), node("DequantizeLinear", ["q", "s"], ["y"])],
+            {**W, "s": np.array(0.1, np.float32)},
+        ),
+        r"node round \(QuantizeLinear\): the model is quantized; give the FP32 model",
+    ),
     "an integer output": (
-        model([helper.make_node("Cast", ["x"], ["y"], to=TensorProto.UINT8)], {}, gives=[None] * 4), "y is UINT8, expected FLOAT"),
-    "an opset of the past": (model([CONV, helper.make_node("Identity", ["c"], ["y"])], W, opset=8), "opset 8, expected one of 9 to 24"),
+        model([node("Cast", ["x"], ["y"], to=TensorProto.UINT8)], {}, gives=[None] * 4),
+        "y is UINT8, expected FLOAT",
+    ),
+    "an opset of the past": (
+        model([CONV, node("Identity", ["c"], ["y"])], W, opset=8),
+        "opset 8, expected one of 9 to 24",
+    ),
     "a linear resize": (
-        model([CONV, helper.make_node("Resize", ["c", "", "f"], ["y"], "up", mode="linear")], {**W, "f": np.array([1, 1, 2, 2], np.float32)}),
-        r"node up \(Resize\): mode linear"),
-}  # fmt: skip
+        model(
+            [CONV, node("Resize", ["c", "", "f"], ["y"], "up", mode="linear")],
+            {**W, "f": np.array([1, 1, 2, 2], np.float32)},
+        ),
+        r"node up \(Resize\): mode linear",
+    ),
+}
 
 
 @pytest.mark.parametrize("what", REFUSED)
@@ -251,10 +327,10 @@ def test_noise_is_refused_with_the_nodes_that_make_it(tmp_path: Path) -> None:
     """A channel that is a million times as large as what matters, and is taken away again."""
     big = np.eye(4, dtype=np.float32).reshape(4, 4, 1, 1) * 1e6
     nodes = [
-        helper.make_node("Conv", ["x", "u"], ["c"], "blows"),
-        helper.make_node("Conv", ["x", "i"], ["d"], "plain"),
-        helper.make_node("Add", ["c", "d"], ["e"], "sum"),
-        helper.make_node("Sub", ["e", "c"], ["y"], "rest"),
+        node("Conv", ["x", "u"], ["c"], "blows"),
+        node("Conv", ["x", "i"], ["d"], "plain"),
+        node("Add", ["c", "d"], ["e"], "sum"),
+        node("Sub", ["e", "c"], ["y"], "rest"),
     ]
     onnx.save(model(nodes, {"u": big, "i": weights(4, 4, 1, 1)}), tmp_path / "noisy.onnx")
     with pytest.raises(ExportRefusedError, match=r"(?s)output y: (signal to noise|read as another).*(--min-snr|dB)"):
@@ -269,7 +345,7 @@ def test_noise_is_refused_with_the_nodes_that_make_it(tmp_path: Path) -> None:
 
 def test_a_size_that_is_written_into_the_graph_is_found(tmp_path: Path) -> None:
     """The input's size is open, yet the picture is always enlarged to 24 rows: another size is another function."""
-    nodes = [CONV, helper.make_node("Resize", ["c", "", "", "z"], ["y"], mode="nearest")]
+    nodes = [CONV, node("Resize", ["c", "", "", "z"], ["y"], mode="nearest")]
     source = model(nodes, {**W, "z": np.array([1, 8, 2 * SIDE, 2 * SIDE + 4])})
     with pytest.raises(ExportRefusedError, match=r"output y: .*sizes are fixed inside the model"):
         compiled(source)
