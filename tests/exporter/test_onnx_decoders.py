@@ -195,7 +195,7 @@ FORMS: dict[str, tuple[onnx.ModelProto, float]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_what_is_exported_is_what_was_given(form: str) -> None:
-    """Shape and values of ONNX Runtime's run, on inputs that calibration did not see, and at another size if it is open."""
+    """Shape and values of ONNX Runtime's run on other inputs than the calibration's, of another size if it is open."""
     source, least = FORMS[form]
     made = compiled(source, [latents(i) for i in range(6)])
     assert decibels(made, source, latents(77)) > least and made.noise["y"] > least
