@@ -21,6 +21,7 @@ Values = Mapping[str, Abstract | None]
 OPENVINO: Final = ("any", "openvino")
 AFFINE: Final = frozenset({"Add", "Sub", "Mul", "Div"})
 PASSED: Final = EXCHANGED | AFFINE | {"Clip"}
+CARRIED: Final = AFFINE | {"Clip", "DequantizeLinear", "Pad", "QuantizeLinear", "Relu"}
 ELEMENTWISE: Final = {"Abs", "Ceil", "Floor", "LeakyRelu", "Max", "Min", "Neg", "PRelu", "Round", "Where"}
 
 
@@ -37,7 +38,11 @@ def openvino_hazards(node: onnx.NodeProto, call: Call, topology: Topology, value
             *_scaled_and_added(node, topology, values),
         ]
     if node.op_type == "Conv":
-        return [*_points(node, call, topology, values), *_joined_with_zero_point(node, call, topology, values)]
+        return [
+            *_points(node, call, topology, values),
+            *_joined_with_zero_point(node, call, topology, values),
+            *_exchanged_channels(node, topology, values),
+        ]
     return []
 
 
@@ -222,6 +227,24 @@ def _joined_with_zero_point(node: onnx.NodeProto, call: Call, topology: Topology
         return []
     reason = f"int8 with a zero point behind {joined.name}: OpenVINO computes the Conv of integer weights wrong"
     return [Hazard(OPENVINO, reason, "uint8 with zero point 128, or QuantizeLinear in front of the Concat")]
+
+
+def _exchanged_channels(node: onnx.NodeProto, topology: Topology, values: Values) -> list[Hazard]:
+    """OpenVINO moves a Gather that exchanges channels into the weights of the Conv behind, the wrong way round."""
+    for step in _behind(node.input[0], topology, values, CARRIED | {"Gather"}):
+        axis = next((attribute.i for attribute in step.attribute if attribute.name == "axis"), 0)
+        index = values.get(step.input[1]) if step.op_type == "Gather" and axis == 1 else None
+        if index is None or index.constant is None:
+            continue
+        read = np.ravel(np.asarray(index.constant))
+        if (
+            read.min() >= 0
+            and len(np.unique(read)) == len(read) == read.max() + 1
+            and (read[read] != np.arange(len(read))).any()
+        ):
+            reason = f"channels exchanged by {step.name} in front of a Conv: OpenVINO exchanges the weights backwards"
+            return [Hazard(OPENVINO, reason, "Slices and a Concat in the place of the Gather, or other weights")]
+    return []
 
 
 def _constant(value: Abstract | None) -> bool:

@@ -8,12 +8,13 @@ import onnx_ir as ir
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.flavours import Flavour
 from nvc_check.exporter.lower.values import Float64, Known, Plan, Write, finest_best, likely_peaks, peaks, unit_for
-from nvc_check.exporter.lower.writing import column, rounded_up, times
+from nvc_check.exporter.lower.writing import column, rounded_up, saturated, times
 
 # 7 bits: two products with int8 weights then stay below 2^15, where x86 without VNNI saturates (VPMADDUBSW)
 UNSIGNED = (0, 0, 127)  # zero point, low, high
 SIGNED = (128, -128, 127)  # with weights of 7 bits
 HALF = (64, -64, 63)  # a limb
+WIDEST = 1 << 21  # integers that need no saturation in front
 FINE = 4  # bits of the second limb's grid below the first one's
 
 
@@ -53,11 +54,13 @@ def in_limbs(plan: Plan, x: Known) -> Known:
     zero, low, high = HALF
     # limbs have bits to spare, and saturation costs more
     grid = unit_for(peaks(x.real), np.arange(x.channels), high // 2)
-    factor, finer = np.exp2(x.unit - grid), 2.0**FINE
+    factor, finer, reach = np.exp2(x.unit - grid), 2.0**FINE, max(-x.low, x.high)
 
     def written(name: str) -> Write:
         def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
             scaled = times(graph, values[x.name], factor, name)
+            if reach * max(float(factor.max()), 1.0) >= WIDEST:  # a half is added
+                scaled = saturated(graph, scaled, low - 2, high + 2, name)
             rounded = rounded_up(graph, scaled, f"{name}_coarse")
             coarse = style.exactly(graph, rounded, zero, low, high, f"{name}_coarse")
             left = graph.op(
@@ -75,6 +78,8 @@ def in_limbs(plan: Plan, x: Known) -> Known:
     integers = []
     for each in x.integers:
         steps = each * column(factor)
+        if reach * max(float(factor.max()), 1.0) >= WIDEST:
+            steps = np.clip(steps, low - 2, high + 2)
         coarse = np.clip(np.floor(steps + 0.5), low, high)
         fine = np.clip(np.floor((steps - coarse) * finer + 0.5), low, high)
         integers.append(np.concatenate([coarse, fine], axis=1))

@@ -15,7 +15,7 @@ from nvc_check.exporter.lower.flavours import Flavour
 from nvc_check.exporter.lower.interleave import interleaved
 from nvc_check.exporter.lower.site import Site
 from nvc_check.exporter.lower.values import HELD, WIDE, Float64, Known, finest_best, likely_peaks, peaks, tied, unit_for
-from nvc_check.exporter.lower.writing import column, rounded_up, saturated
+from nvc_check.exporter.lower.writing import channels_read, column, rounded_up, saturated
 from nvc_check.exporter.network.geometry import Convolution, Layer
 from nvc_check.exporter.parallel import on_all_cores
 from nvc_check.exporter.quantize.fitting import IntegerConvolution, fit, fit_split
@@ -41,8 +41,7 @@ class _Part:
         if self.read is None:
             return x
         integers, _ = style.stored(x, zero)
-        channels = graph.constant(self.read, f"{name}_read")
-        repeated = graph.op("Gather", integers, channels, name=f"{name}_repeated", axis=1)
+        repeated = channels_read(graph, integers, self.read, f"{name}_repeated")
         return style.dequantized(graph, repeated, zero, f"{name}_repeated")
 
 
@@ -68,14 +67,14 @@ def convolve(site: Site, layer: Layer, x: Known) -> Known:
     if not wide:
         form, unit = _byte_form(site, shown, unit)
         unit = tied(unit, labels)
-    parts = _fitted(site, layer, read, unit, real_sums, split=in_two)
+    parts = _fitted(site, layer, read, unit, real_sums, limbs=in_two, split=in_two and x.given)
     while wide and any((part.made.exponent > 0).any() for part in parts):
         # a half is added to the sums: they must be as fine as units
         coarser = np.zeros(layer.channels)
         for part in parts:
             np.maximum.at(coarser, part.made.plain.channels, np.maximum(part.made.exponent, 0))
         unit = tied(unit + coarser, labels)
-        parts = _fitted(site, layer, read, unit, real_sums, split=in_two)
+        parts = _fitted(site, layer, read, unit, real_sums, limbs=in_two, split=in_two and x.given)
     sums = [layer.together([part.sums(each) for part in parts]) for each in read.integers]
     if site.relu:
         real = [np.maximum(each, 0) for each in real]
@@ -120,14 +119,14 @@ def _real(part: Convolution, in_two: bool, x: Float64) -> Float64:
 
 
 def _fitted(
-    site: Site, layer: Layer, read: Known, unit: Float64, real_sums: list[list[Float64]], *, split: bool
+    site: Site, layer: Layer, read: Known, unit: Float64, real_sums: list[list[Float64]], *, limbs: bool, split: bool
 ) -> list[_Part]:
     """The layer's parts for outputs in steps of `unit`."""
     assert read.zero is not None
     weight_max = WEIGHT_MAX if _largest_code(read) <= 127 else PAIRED
     reach = max(-read.low, read.high, 0)
-    order = _by_group(read.channels, layer.parts[0].groups) if split else np.arange(read.channels)
-    given = [each[:, order] for each in read.integers] if layer.parts[0].groups > 1 and split else read.integers
+    order = _by_group(read.channels, layer.parts[0].groups) if limbs else np.arange(read.channels)
+    given = [each[:, order] for each in read.integers] if layer.parts[0].groups > 1 and limbs else read.integers
     scaled = layer.inputs_scaled(np.exp2(read.unit[order])).outputs_scaled(np.exp2(-unit))
     made = []
     try:

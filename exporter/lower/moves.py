@@ -13,6 +13,7 @@ from nvc_check.exporter.lower.flavours import Flavour
 from nvc_check.exporter.lower.interleave import interleaved
 from nvc_check.exporter.lower.site import Site
 from nvc_check.exporter.lower.values import Float64, Int64, Known
+from nvc_check.exporter.lower.writing import channels_read
 from nvc_check.exporter.network.geometry import Interleave
 from nvc_check.exporter.network.shuffles import Shuffle, shuffle_of
 
@@ -177,8 +178,7 @@ def gather(site: Site) -> Known:
     read = read % x.channels
 
     def write(graph: GraphWriter, value: ir.Value, zero: int) -> ir.Value:
-        which = graph.constant(read.astype(np.int32), f"{site.name}_read")
-        return graph.op("Gather", value, which, name=f"{site.name}_channels", axis=1)
+        return channels_read(graph, value, read, f"{site.name}_channels")
 
     return site.moved(x, x.unit[read], lambda each: np.ascontiguousarray(each[:, read]), write)
 

@@ -14,6 +14,7 @@ from nvc_check.exporter.lower.flavours import Flavour
 from nvc_check.exporter.lower.writing import column
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.grid import exponent_to_hold
+from nvc_check.models.package import MOST_DECIBELS
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -156,5 +157,7 @@ def decibels(real: list[Float64], made: list[Float64]) -> float:
     wanted = np.concatenate([each.reshape(-1) for each in real])
     found = np.concatenate([each.reshape(-1) for each in made])
     error, signal = float(np.mean((found - wanted) ** 2)), float(np.var(wanted)) or float(np.mean(wanted**2))
+    if error == 0:
+        return MOST_DECIBELS
     smallest = 1e-30
     return float(10 * np.log10(max(signal, smallest) / max(error, smallest)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
@@ -22,6 +24,25 @@ def channels(graph: GraphWriter, values: Float64, name: str) -> ir.Value:
     if (values == values[0]).all():
         return graph.scalar(float(values[0]))
     return graph.constant(column(values).astype(np.float32), name)
+
+
+def channels_read(graph: GraphWriter, x: ir.Value, read: NDArray[np.integer[Any]], name: str) -> ir.Value:
+    """The channels `read` of x, one behind the other.
+
+    A mere exchange of channels is written by its parts: OpenVINO 2026.4 moves a Gather that is one into the weights of
+    the convolution behind, the wrong way round unless it is its own inverse.
+    """
+    width = len(read)
+    exchanged = len(np.unique(read)) == width == int(read.max()) + 1 and (read[read] != np.arange(width)).any()
+    if not exchanged:
+        return graph.op("Gather", x, graph.constant(read.astype(np.int32), f"{name}_read"), name=name, axis=1)
+    starts = np.flatnonzero(np.diff(read, prepend=-2) != 1)
+    parts = []
+    for i, (start, stop) in enumerate(zip(starts, [*starts[1:], width], strict=True)):
+        bounds = (int(read[start]), int(read[stop - 1]) + 1, 1)
+        limits = (graph.constant(np.array([v], np.int64), f"channel_{v}") for v in bounds)
+        parts.append(graph.op("Slice", x, *limits, name=f"{name}_{i}"))
+    return graph.op("Concat", *parts, name=name, axis=1)
 
 
 def times(graph: GraphWriter, x: ir.Value, factor: Float64, name: str) -> ir.Value:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import openvino
 import pytest
 from exporter.controls import INT32, in_float, pair, quantized_layer, why
 from exporter.graphs import graph
-from onnx import helper
+from onnx import TensorProto, helper, numpy_helper
+from property.fuzz import on_onnxruntime, on_openvino
 
 from nvc_check.exporter.certificate import certify
 from nvc_check.exporter.certificate_targets import TARGETS
@@ -140,3 +142,37 @@ def test_a_strided_1x1_conv_of_integer_weights_on_openvino() -> None:
         quantized_layer(np.full((4, 2, 3, 3), 7, np.int8), strides=[2, 2]),
     ):
         assert certify(other).targets["openvino"]
+
+
+@pytest.mark.parametrize(("order", "known"), [((1, 2, 0, 3), False), ((3, 2, 1, 0), True), ((0, 1, 2, 2), True)])
+def test_channels_exchanged_in_front_of_a_convolution(order: tuple[int, ...], known: bool) -> None:
+    """OpenVINO moves a mere exchange into the weights, backwards; its own inverse and a repetition are right."""
+    rng = np.random.default_rng(3)
+    nodes = [
+        helper.make_node("Clip", ["x", "low", "high"], ["within"]),
+        helper.make_node("Floor", ["within"], ["whole"]),
+        helper.make_node("Gather", ["whole", "order"], ["read"], "exchange", axis=1),
+        helper.make_node("Conv", ["read", "w"], ["y"], "sum", kernel_shape=[1, 1]),
+    ]
+    constants = {
+        "low": np.array(-9, np.float32),
+        "high": np.array(9, np.float32),
+        "order": np.array(order, np.int32),
+        "w": rng.integers(-9, 9, (3, 4, 1, 1)).astype(np.float32),
+    }
+    graph = helper.make_graph(
+        nodes,
+        "exchanged",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, "h", "w"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3, None, None])],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    said = [hazard.reason for _, hazard in certify(model).failures("openvino")]
+    assert any("channels exchanged by exchange" in reason for reason in said) != known
+    inputs = {"x": rng.integers(-9, 9, (1, 4, 5, 6)).astype(np.float32)}
+    given = model.SerializeToString()
+    right = np.array_equal(
+        on_openvino(openvino.Core(), given, inputs)[0], on_onnxruntime(given, inputs, "ORT_DISABLE_ALL")[0]
+    )
+    assert right == known
