@@ -18,8 +18,9 @@ from nvc_check.exporter.lower.operators import OPERATORS
 from nvc_check.exporter.lower.readers import Readers
 from nvc_check.exporter.lower.site import Site
 from nvc_check.exporter.lower.values import HELD, WIDE, Float64, Known, Plan, decibels, noise
+from nvc_check.exporter.network.equalize import bends_as_relus
 from nvc_check.exporter.network.model import Source, with_sizes
-from nvc_check.exporter.network.rewrite import OURS, bends_as_relus, simplify
+from nvc_check.exporter.network.rewrite import OURS, simplify
 from nvc_check.exporter.network.verify import on_onnxruntime, original_outputs, other_size
 from nvc_check.models.errors import ExportRefusedError, UsageError
 from nvc_check.models.grid import exponent_to_hold

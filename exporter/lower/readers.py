@@ -10,7 +10,8 @@ import onnx_ir as ir
 from nvc_check.exporter.lower.site import Asked
 from nvc_check.exporter.lower.tables import FLAT, FLAT_BYTE
 from nvc_check.exporter.lower.values import Float64, Int64
-from nvc_check.exporter.network.rewrite import LAYERS, REARRANGE, array_of
+from nvc_check.exporter.network.graphs import LAYERS, array_of
+from nvc_check.exporter.network.rewrite import REARRANGE
 from nvc_check.exporter.network.shuffles import shuffle_of
 
 UNARY = ("Clip", "Dropout", "Identity", "LeakyRelu", "PRelu", "Pad", "Relu", "Resize")  # channels stay what they are
