@@ -30,7 +30,11 @@ def openvino_hazards(node: onnx.NodeProto, call: Call, topology: Topology, value
     if node.op_type == "Clip":
         return _clipped_off_grid(node, call, topology, values)
     if node.op_type == "QuantizeLinear":
-        return [*_largest_rounded(node, topology, values), *_tie_behind_sum(node, topology, values)]
+        return [
+            *_largest_rounded(node, topology, values),
+            *_tie_behind_sum(node, topology, values),
+            *_negative_factor(node, topology, values),
+        ]
     if node.op_type in AFFINE:
         return [
             *_taken_into_dequantize(node, topology, values),
@@ -227,6 +231,16 @@ def _joined_with_zero_point(node: onnx.NodeProto, call: Call, topology: Topology
         return []
     reason = f"int8 with a zero point behind {joined.name}: OpenVINO computes the Conv of integer weights wrong"
     return [Hazard(OPENVINO, reason, "uint8 with zero point 128, or QuantizeLinear in front of the Concat")]
+
+
+def _negative_factor(node: onnx.NodeProto, topology: Topology, values: Values) -> list[Hazard]:
+    """OpenVINO takes factors into the FakeQuantize behind, negative ones wrong."""
+    for step in _behind(node.input[0], topology, values):
+        factors = [v for n in step.input if (v := values.get(n)) is not None and _constant(v)]
+        if step.op_type in ("Mul", "Div") and any(np.min(np.asarray(v.constant)) < 0 for v in factors):
+            reason = f"a negative factor, {step.name}, in front of QuantizeLinear: OpenVINO takes it in, wrong"
+            return [Hazard(OPENVINO, reason, "a Floor between them, or Sub")]
+    return []
 
 
 def _exchanged_channels(node: onnx.NodeProto, topology: Topology, values: Values) -> list[Hazard]:

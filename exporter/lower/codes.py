@@ -38,8 +38,9 @@ def coded(plan: Plan, x: Known, form: tuple[int, int, int] | None = None, unit: 
     def written(name: str) -> Write:
         def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
             scaled = times(graph, values[x.name], factor, name)
-            # OpenVINO sends ties behind a sum of dequantized tensors to odd integers: none reach the QuantizeLinear
-            scaled = rounded_up(graph, scaled, name) if ties else scaled
+            # a Floor in any case: OpenVINO takes sums and factors before a QuantizeLinear into it, sends ties to odd
+            # integers then, and reads negative factors wrong
+            scaled = rounded_up(graph, scaled, name) if ties else graph.op("Floor", scaled, name=f"{name}_whole")
             return style.dequantized(graph, style.exactly(graph, scaled, zero, low, high, name), zero, name)
 
         return write
