@@ -177,3 +177,38 @@ def test_channels_exchanged_in_front_of_a_convolution(order: tuple[int, ...], kn
         on_openvino(openvino.Core(), given, inputs)[0], on_onnxruntime(given, inputs, "ORT_DISABLE_ALL")[0]
     )
     assert right == known
+
+
+@pytest.mark.parametrize("factor", [-1.0, -0.5, 1.0])
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_negative_factor_in_front_of_a_rounding(factor: float, kept: bool) -> None:
+    """OpenVINO takes it into the QuantizeLinear; a Floor between them keeps it out."""
+    nodes = [
+        helper.make_node("Cast", ["x"], ["real"], to=TensorProto.FLOAT),
+        helper.make_node("Clip", ["real", "low", "high"], ["within"]),
+        helper.make_node("Mul", ["within", "factor"], ["turned"], "turn"),
+        helper.make_node("Floor", ["turned"], ["whole"]),
+        helper.make_node("QuantizeLinear", ["whole" if kept else "turned", "one", "zero"], ["q"], "round"),
+        helper.make_node("DequantizeLinear", ["q", "one", "zero"], ["y"]),
+    ]
+    constants = {
+        "low": np.array(-300, np.float32),
+        "high": np.array(300, np.float32),
+        "factor": np.array(factor, np.float32),
+        "one": np.array(1, np.float32),
+        "zero": np.array(128, np.uint8),
+    }
+    made = helper.make_graph(
+        nodes,
+        "turned",
+        [helper.make_tensor_value_info("x", TensorProto.INT32, [1, 4, "h", "w"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4, None, None])],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    said = [hazard.reason for _, hazard in certify(model).failures("openvino")]
+    assert any("a negative factor, turn" in reason for reason in said) == (factor < 0 and not kept)
+    if not said:
+        inputs, given = {"x": np.arange(-400, 400, dtype=np.int32).reshape(1, 4, 10, 20)}, model.SerializeToString()
+        expected = on_onnxruntime(given, inputs, "ORT_DISABLE_ALL")[0]
+        assert np.array_equal(on_openvino(openvino.Core(), given, inputs)[0], expected)
