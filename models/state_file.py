@@ -116,19 +116,20 @@ def _only(stand_ins: list[type]) -> Iterator[None]:
 
 
 def _check_archive(file: Path) -> None:
-    """torch.save stores without compression: an archive that unpacks to more than itself would fill the memory."""
+    """Refuses TorchScript, and archives that would fill the memory: torch.save stores without compression."""
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
+    # first: torch.jit.save compresses the code in it, which may unpack to more than the archive
+    if any(entry.filename.split("/")[-1] == TORCHSCRIPT for entry in entries):
+        raise UsageError(
+            f"{file}: a TorchScript archive, expected weights;"
+            f" torch.save(torch.jit.load({file.name!r}).state_dict(), 'weights.pth') converts it"
+        )
     unpacked, size = sum(entry.file_size for entry in entries), file.stat().st_size
     if unpacked > size:
         raise UsageError(
             f"{file}: a zip archive of {size:,} bytes that unpacks to {unpacked:,}, expected one stored uncompressed,"
             " as torch.save writes it; unzip it first"
-        )
-    if any(entry.filename.split("/")[-1] == TORCHSCRIPT for entry in entries):
-        raise UsageError(
-            f"{file}: a TorchScript archive, expected weights;"
-            f" torch.save(torch.jit.load({file.name!r}).state_dict(), 'weights.pth') converts it"
         )
 
 

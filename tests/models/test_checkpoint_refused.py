@@ -218,7 +218,8 @@ def damaged(folder: Path) -> dict[str, tuple[bytes, str]]:
     torch.save(codec(IMAGE).state_dict(), folder / "whole")
     whole = (folder / "whole").read_bytes()
     traced = io.BytesIO()
-    torch.jit.save(torch.jit.trace(torch.nn.Linear(3, 3), torch.ones(1, 3)), traced)
+    deep = torch.nn.Sequential(*(torch.nn.Linear(3, 3) for _ in range(30)))  # code that unpacks to more than the file
+    torch.jit.save(torch.jit.trace(deep, torch.ones(1, 3)), traced)
     return {
         "empty": (b"", "not readable as safetensors or torch checkpoint"),
         "text": (b"some text\n", "is this the right file?"),
