@@ -16,11 +16,13 @@ MATRIX ?= exact torch torch:isa=sse41 cpu cpu:opt=off cpu:flavour=carrier openvi
 TRACES := $(OUT)/matrix
 export NVC_CHECK_HOME ?= $(CURDIR)/.legs
 
+SOURCES := $(shell find models exporter runtimes checker -name '*.py' -o -name '*.mjs') $(wildcard models/weights/*)
+
 .PHONY: install system run test check lint-workflows matrix conformance bench fuzz packages full layers clean
 
 install: .venv/installed
 
-.venv/installed: pyproject.toml constraints.txt $(wildcard models/*.py exporter/*.py exporter/*/*.py runtimes/*.py checker/*.py models/weights/*)
+.venv/installed: pyproject.toml constraints.txt $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt setuptools \
 	    -e '.[export,cpu,openvino,dev]' --config-settings editable_mode=strict

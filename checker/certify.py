@@ -21,12 +21,12 @@ from typing import Any
 
 import onnx
 
-from nvc_check.exporter.certificate import Certificate
-from nvc_check.exporter.certificate import certify as certify_model
-from nvc_check.exporter.certificate_targets import ASSUMPTIONS, TARGETS
+from nvc_check.exporter.certificate.targets import ASSUMPTIONS, TARGETS
+from nvc_check.exporter.certificate.walk import Certificate
+from nvc_check.exporter.certificate.walk import certify as certify_model
+from nvc_check.models.artifacts.package import Package
 from nvc_check.models.digest import canonical_json
 from nvc_check.models.errors import BadArtifactError, ExportRefusedError, UsageError
-from nvc_check.models.package import Package
 
 SCHEMA = "nvc-check/certificate/1"
 STORED = "certificate.json"

@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from nvc_check.models.errors import NvcCheckError, UsageError
-from nvc_check.runtimes import environments, foreign
 from nvc_check.runtimes.leg import LegSpec
-from nvc_check.runtimes.process import EMULATED, PROBE_SECONDS, LegProcess
-from nvc_check.runtimes.processors import PROCESSORS, emulator_of, is_foreign, processor_of
+from nvc_check.runtimes.process import environments, foreign
+from nvc_check.runtimes.process.processors import PROCESSORS, emulator_of, is_foreign, processor_of
+from nvc_check.runtimes.process.running import EMULATED, PROBE_SECONDS, LegProcess
 from nvc_check.runtimes.registry import check_names, known_engines, registered
 
 SCHEMA = "nvc-check/providers/1"

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from nvc_check.models.package import OUTPUT, Manifest
+from nvc_check.models.artifacts.package import OUTPUT, Manifest
 
 SCHEMA = "nvc-check/report/1"
 # what decides the verdict of the integer path

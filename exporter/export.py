@@ -14,21 +14,21 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 
-from nvc_check.exporter.calibration import calibrate
-from nvc_check.exporter.certificate import Certificate, certify
+from nvc_check.exporter.certificate.walk import Certificate, certify
 from nvc_check.exporter.frames import inter_graphs, picture_graphs
 from nvc_check.exporter.frozen_tables import freeze_tables
-from nvc_check.exporter.integer_graph import write_graph
-from nvc_check.exporter.layers import read_chain
-from nvc_check.exporter.quantization import IntegerChain, quantize_chain
-from nvc_check.exporter.synthesis import Y_MAX
-from nvc_check.exporter.torch_export import export_codec, part_of_graph
-from nvc_check.models.architectures import Codec
+from nvc_check.exporter.network.torch_export import export_codec, part_of_graph
+from nvc_check.exporter.network.torch_layers import read_chain
+from nvc_check.exporter.quantize.calibration import calibrate
+from nvc_check.exporter.quantize.integer_layers import IntegerChain, quantize_chain
+from nvc_check.exporter.quantize.synthesis import Y_MAX
+from nvc_check.exporter.write.integer_graph import write_graph
+from nvc_check.models.artifacts.package import FLAVOURS, Manifest, Package, Part, graph_name, write_manifest
 from nvc_check.models.atomic import whole_folder
+from nvc_check.models.codecs.architectures import Codec
+from nvc_check.models.codecs.video import InterDecoders
 from nvc_check.models.digest import canonical_json
 from nvc_check.models.errors import ExportRefusedError
-from nvc_check.models.package import FLAVOURS, Manifest, Package, Part, graph_name, write_manifest
-from nvc_check.models.video_codec import InterDecoders
 
 Progress = Callable[[str], None]
 

@@ -9,15 +9,15 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from nvc_check.exporter.frame_graph import write_frame
-from nvc_check.exporter.inter_graph import Prediction, write_inter
-from nvc_check.exporter.layers import Chain, read_chain
+from nvc_check.exporter.network.torch_export import part_of_graph
+from nvc_check.exporter.network.torch_layers import Chain, read_chain
 from nvc_check.exporter.parallel import on_all_cores
-from nvc_check.exporter.synthesis import IntegerSynthesis, quantize_synthesis
-from nvc_check.exporter.torch_export import part_of_graph
+from nvc_check.exporter.quantize.synthesis import IntegerSynthesis, quantize_synthesis
+from nvc_check.exporter.write.frame_graph import write_frame
+from nvc_check.exporter.write.inter_graph import Prediction, write_inter
+from nvc_check.models.artifacts.package import FLAVOURS, FRAME_PEAK, Part
+from nvc_check.models.codecs.video import InterDecoders
 from nvc_check.models.errors import ExportRefusedError
-from nvc_check.models.package import FLAVOURS, FRAME_PEAK, Part
-from nvc_check.models.video_codec import InterDecoders
 
 Float64 = NDArray[np.float64]
 

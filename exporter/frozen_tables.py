@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nvc_check.models.architectures import Codec
-from nvc_check.models.tables import Tables
+from nvc_check.models.artifacts.tables import Tables
+from nvc_check.models.codecs.architectures import Codec
 
 SCALES_MIN, SCALES_MAX, SCALES = 0.11, 256, 64  # CompressAI's get_scale_table()
 

@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from nvc_check.exporter.certificate_refusals import refusal
+from nvc_check.exporter.certificate.refusals import refusal
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.arithmetic import on_common_units
 from nvc_check.exporter.lower.flavours import FLAVOURS
@@ -22,9 +22,9 @@ from nvc_check.exporter.network.equalize import bends_as_relus
 from nvc_check.exporter.network.model import Source, with_sizes
 from nvc_check.exporter.network.rewrite import OURS, simplify
 from nvc_check.exporter.network.verify import on_onnxruntime, original_outputs, other_size
+from nvc_check.models.artifacts.package import GridTensor
 from nvc_check.models.errors import ExportRefusedError, UsageError
 from nvc_check.models.grid import exponent_to_hold
-from nvc_check.models.package import GridTensor
 
 SAME = 60.0  # dB: what was read of the graph against what ONNX Runtime makes of the file; float32 rounds at 120 or so
 TURNED_LEAST = 20.0

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nvc_check.models.artifacts.package import OUTPUT, USER_GRAPH, Package, graph_name, tensor_name
+from nvc_check.models.artifacts.tables import indexes_from_scales
 from nvc_check.models.errors import RunFailedError
-from nvc_check.models.package import OUTPUT, USER_GRAPH, Package, graph_name, tensor_name
-from nvc_check.models.tables import indexes_from_scales
 from nvc_check.runtimes.leg import Engine, Tensors
 from nvc_check.runtimes.loaded import LoadedGraphs, finite
 

@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from nvc_check.models.artifacts.package import Package
 from nvc_check.models.errors import BadArtifactError
-from nvc_check.models.package import Package
 from nvc_check.runtimes.leg import RanNode
 
 WIDE: Final = ("float32", "float64")  # below, an exact graph is none: A3 of its assumptions

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from nvc_check.models.artifacts.package import Manifest, Package
 from nvc_check.models.errors import RunFailedError
-from nvc_check.models.package import Manifest, Package
 from nvc_check.runtimes.leg import EngineInfo, LegSpec
 from nvc_check.runtimes.registry import open_engine
 

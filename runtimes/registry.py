@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Final
 
+from nvc_check.models.artifacts.package import Package
 from nvc_check.models.errors import ProviderUnavailableError, UsageError
-from nvc_check.models.package import Package
 from nvc_check.runtimes.leg import Engine, LegSpec
 
 
@@ -34,53 +34,55 @@ class Registered:
 
 ENGINES: Final[dict[str, Registered]] = {
     "torch": Registered(
-        "nvc_check.runtimes.eager", "torch", "pip install 'nvc-check[export]'",
+        "nvc_check.runtimes.engines.eager", "torch", "pip install 'nvc-check[export]'",
         "PyTorch eager; the reference of the FP32 path; device=cpu|cuda, tf32=on|off, threads=N, isa=sse41|avx2",
     ),
     "cpu": Registered(
-        "nvc_check.runtimes.cpu", "onnxruntime", "pip install 'nvc-check[cpu]'; or nvc-check providers --install cpu",
+        "nvc_check.runtimes.engines.cpu", "onnxruntime",
+        "pip install 'nvc-check[cpu]'; or nvc-check providers --install cpu",
         "ONNX Runtime CPU; opt=off|basic|extended|all, threads=N, x64quantprecision=on|off, prepacking=on|off,"
         " spinning=off|on, flavour=qdq|carrier",
         packages=("onnxruntime==1.31.1",),
     ),
     "cuda": Registered(
-        "nvc_check.runtimes.cuda", "onnxruntime", "on a machine with an NVIDIA GPU: nvc-check providers --install cuda",
+        "nvc_check.runtimes.engines.cuda", "onnxruntime",
+        "on a machine with an NVIDIA GPU: nvc-check providers --install cuda",
         "ONNX Runtime CUDA; tf32=on|off, algo=default|heuristic|exhaustive, nhwc=on|off, flavour=qdq|carrier",
         packages=("onnxruntime-gpu[cuda,cudnn]==1.31.1",),
     ),
     "openvino": Registered(
-        "nvc_check.runtimes.openvino_native", "openvino",
+        "nvc_check.runtimes.engines.openvino_native", "openvino",
         "pip install 'nvc-check[openvino]'; or nvc-check providers --install openvino",
         "OpenVINO CPU; precision=f32|bf16|default, threads=N, flavour=qdq|carrier",
         packages=("openvino==2026.4.1",),
     ),
     "exact": Registered(
-        "nvc_check.runtimes.oracle", "numpy", "pip install nvc-check",
+        "nvc_check.runtimes.oracle.engine", "numpy", "pip install nvc-check",
         "the oracle: exact arithmetic, integer path; flavour=qdq|carrier",
     ),
     "reference": Registered(
-        "nvc_check.runtimes.reference", "onnx", "pip install nvc-check",
+        "nvc_check.runtimes.engines.reference", "onnx", "pip install nvc-check",
         "onnx.reference, numpy; flavour=qdq|carrier",
     ),
     "webgpu": Registered(
-        "nvc_check.runtimes.webgpu", "onnxruntime", "nvc-check providers --install webgpu",
+        "nvc_check.runtimes.engines.webgpu", "onnxruntime", "nvc-check providers --install webgpu",
         "ONNX Runtime WebGPU; adapter=swiftshader|system, flavour=qdq|carrier",
         packages=("onnxruntime-webgpu==1.27.0",),
     ),
     "wasm": Registered(
-        "nvc_check.runtimes.wasm", "numpy", "nvc-check providers --install wasm",
+        "nvc_check.runtimes.engines.wasm", "numpy", "nvc-check providers --install wasm",
         "onnxruntime-web in node; opt=off|basic|extended|all, threads=N, flavour=qdq|carrier",
         npm=("onnxruntime-web@1.30.0",),
     ),
     "OpenVINOExecutionProvider": Registered(
-        "nvc_check.runtimes.ort_provider", "onnxruntime",
+        "nvc_check.runtimes.engines.ort_provider", "onnxruntime",
         "nvc-check providers --install OpenVINOExecutionProvider",
         "ONNX Runtime OpenVINO; flavour=qdq|carrier, others go to the provider (device_type=CPU)",
         packages=("onnxruntime-openvino==1.24.1",),
     ),
 }  # fmt: skip
 PROVIDER = Registered(
-    "nvc_check.runtimes.ort_provider", "onnxruntime", "install the onnxruntime package that brings it",
+    "nvc_check.runtimes.engines.ort_provider", "onnxruntime", "install the onnxruntime package that brings it",
     "an execution provider of ONNX Runtime by its full name; options go to the provider",
 )  # fmt: skip
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from nvc_check.checker.calibration import calibration_pictures
-from nvc_check.checker.encode import write_symbols
+from nvc_check.checker.coding.calibration import calibration_pictures
+from nvc_check.checker.coding.encode import write_symbols
+from nvc_check.checker.media.sample import render_sample, write_sample
 from nvc_check.checker.providers import install_leg, tried
-from nvc_check.checker.sample import render_sample, write_sample
 from nvc_check.exporter.export import export_package
-from nvc_check.models.codecs import load_codec
-from nvc_check.models.package import Package
-from nvc_check.models.seeded import seeded
-from nvc_check.models.ssf_small import ScaleSpaceFlowSmall
-from nvc_check.models.video_codec import VideoCodec
+from nvc_check.models.artifacts.package import Package
+from nvc_check.models.codecs.loading import load_codec
+from nvc_check.models.codecs.seeded import seeded
+from nvc_check.models.codecs.ssf_small import ScaleSpaceFlowSmall
+from nvc_check.models.codecs.video import VideoCodec
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from nvc_check.exporter.graph_writer import GraphWriter, same_name
 from nvc_check.exporter.lower.flavours import Flavour
 from nvc_check.exporter.lower.writing import column
+from nvc_check.models.artifacts.package import MOST_DECIBELS
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.grid import exponent_to_hold
-from nvc_check.models.package import MOST_DECIBELS
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]

@@ -13,7 +13,7 @@ from torch import from_numpy
 from torch.nn import functional
 
 from nvc_check.exporter.network.geometry import Convolution
-from nvc_check.exporter.weight_rounding import DAMPING, POSITIONS, Moments, refitted, rounded
+from nvc_check.exporter.quantize.rounding import DAMPING, POSITIONS, Moments, refitted, rounded
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.grid import FLOAT32_EXACT, exponent_to_hold, to_grid
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 warnings.simplefilter("ignore")
 
-from nvc_check.checker.calibration import calibration_pictures  # noqa: E402
-from nvc_check.checker.compare import compare, with_references  # noqa: E402
-from nvc_check.checker.encode import write_symbols  # noqa: E402
-from nvc_check.checker.sample import render_sample  # noqa: E402
+from nvc_check.checker.coding.calibration import calibration_pictures  # noqa: E402
+from nvc_check.checker.coding.encode import write_symbols  # noqa: E402
+from nvc_check.checker.compare.live import compare, with_references  # noqa: E402
+from nvc_check.checker.media.sample import render_sample  # noqa: E402
 from nvc_check.exporter.export import export_package  # noqa: E402
-from nvc_check.models.codecs import load_codec  # noqa: E402
-from nvc_check.models.symbols import Symbols  # noqa: E402
+from nvc_check.models.artifacts.symbols import Symbols  # noqa: E402
+from nvc_check.models.codecs.loading import load_codec  # noqa: E402
 from nvc_check.runtimes.leg import split_providers  # noqa: E402
 
 

@@ -21,16 +21,16 @@ from pathlib import Path
 import numpy as np
 from decoder_speed import fastest
 
-from nvc_check.checker.compare import compare, with_references
-from nvc_check.checker.examples import Calibration, calibration, takes_floats, write_examples
-from nvc_check.checker.picture_examples import PictureInput, chosen_pictures
+from nvc_check.checker.coding.examples import Calibration, calibration, takes_floats, write_examples
+from nvc_check.checker.coding.picture_examples import PictureInput, chosen_pictures
+from nvc_check.checker.compare.live import compare, with_references
 from nvc_check.checker.report import Report
+from nvc_check.exporter.graph_export import MIN_SNR, export_source
 from nvc_check.exporter.network.model import Source, read_source
-from nvc_check.exporter.user_export import MIN_SNR, export_source
+from nvc_check.models.artifacts.package import USER_GRAPH, Package
+from nvc_check.models.artifacts.symbols import Symbols
 from nvc_check.models.errors import NvcCheckError
-from nvc_check.models.package import USER_GRAPH, Package
-from nvc_check.models.symbols import Symbols
-from nvc_check.runtimes.cpu import session, session_options
+from nvc_check.runtimes.engines.cpu import session, session_options
 from nvc_check.runtimes.leg import Tensors, split_providers
 
 HEAD = ("model", "operators", "bits", "measured on", "dB", "values", "differ", "FP32 ms", "exact ms", "FP32 / exact")

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nvc_check.models.package import FLAVOURS, Package
+from nvc_check.models.artifacts.package import FLAVOURS, Package
 from nvc_check.runtimes.decoding import Decoder
 from nvc_check.runtimes.leg import Runnable, Tensors, split_providers
-from nvc_check.runtimes.oracle import ExactGraph, Oracle
+from nvc_check.runtimes.oracle.engine import ExactGraph, Oracle
 from nvc_check.runtimes.registry import open_engine
 
 INT32 = np.iinfo(np.int32)

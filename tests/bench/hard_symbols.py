@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from full import CASES, frames
 
+from nvc_check.models.artifacts.package import Package
+from nvc_check.models.artifacts.symbols import PATHS, FrameInfo, SymbolsWriter
 from nvc_check.models.atomic import whole_file
-from nvc_check.models.package import Package
-from nvc_check.models.symbols import PATHS, FrameInfo, SymbolsWriter
 
 
 def main() -> None:

@@ -24,13 +24,13 @@ warnings.simplefilter("ignore")
 
 import numpy as np  # noqa: E402
 
-from nvc_check.checker.calibration import calibration_pictures  # noqa: E402
-from nvc_check.checker.encode import write_symbols  # noqa: E402
-from nvc_check.checker.sample import render_sample  # noqa: E402
+from nvc_check.checker.coding.calibration import calibration_pictures  # noqa: E402
+from nvc_check.checker.coding.encode import write_symbols  # noqa: E402
+from nvc_check.checker.media.sample import render_sample  # noqa: E402
 from nvc_check.exporter.export import export_package  # noqa: E402
-from nvc_check.models.codecs import load_codec  # noqa: E402
-from nvc_check.models.package import Package  # noqa: E402
-from nvc_check.models.symbols import Symbols  # noqa: E402
+from nvc_check.models.artifacts.package import Package  # noqa: E402
+from nvc_check.models.artifacts.symbols import Symbols  # noqa: E402
+from nvc_check.models.codecs.loading import load_codec  # noqa: E402
 
 NVC_CHECK = [str(Path(sys.executable).with_name("nvc-check"))]
 BARE = """

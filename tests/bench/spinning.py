@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from decoder_speed import inputs_of
 
-from nvc_check.models.package import Package
-from nvc_check.runtimes.cpu import session, session_options
+from nvc_check.models.artifacts.package import Package
+from nvc_check.runtimes.engines.cpu import session, session_options
 
 GRAPHS = {"image": ("entropy", "frame"), "video": ("motion_entropy", "residual_entropy", "inter_frame")}
 

@@ -17,9 +17,9 @@ import onnxruntime
 
 warnings.simplefilter("ignore")
 
-from nvc_check.exporter.float_warp import write_float_warp  # noqa: E402
 from nvc_check.exporter.graph_writer import GraphWriter  # noqa: E402
-from nvc_check.exporter.warp import FLOW_EXPONENT, SCALE_EXPONENT, write_warp  # noqa: E402
+from nvc_check.exporter.network.float_warp import write_float_warp  # noqa: E402
+from nvc_check.exporter.warp.graph import FLOW_EXPONENT, SCALE_EXPONENT, write_warp  # noqa: E402
 
 
 def inputs_of(**widths: int) -> list[ir.Value]:

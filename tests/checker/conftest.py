@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from nvc_check.checker.cli import main
+from nvc_check.checker.cli.main import main
 
 
 class Ran(NamedTuple):

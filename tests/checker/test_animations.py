@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from nvc_check.checker.clip import open_clip
+from nvc_check.checker.media.clip import open_clip
 from nvc_check.models.errors import UsageError
 
 # Few colours, so that GIF keeps them

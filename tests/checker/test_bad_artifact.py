@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from nvc_check.checker.traces import record
-from nvc_check.models.package import Package
-from nvc_check.models.symbols import Symbols
+from nvc_check.checker.traces.record import record
+from nvc_check.models.artifacts.package import Package
+from nvc_check.models.artifacts.symbols import Symbols
 from nvc_check.runtimes.leg import LegSpec
 
 GRAPH = "int/entropy.qdq.onnx"

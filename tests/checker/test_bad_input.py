@@ -10,7 +10,7 @@ import torch
 from compressai.zoo.image import model_urls
 from safetensors.torch import load_file
 
-from nvc_check.models.package import Package
+from nvc_check.models.artifacts.package import Package
 
 CODEC = "mbt2018-mean-relu-small"
 SYMBOLS = "symbols {package} --out {out} --input"

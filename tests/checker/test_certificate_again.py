@@ -13,9 +13,9 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from nvc_check.exporter.certificate import certify
+from nvc_check.exporter.certificate.walk import certify
+from nvc_check.models.artifacts.package import Package, write_manifest
 from nvc_check.models.digest import canonical_json
-from nvc_check.models.package import Package, write_manifest
 
 GRAPH = "int/entropy.carrier.onnx"
 VERBS = ["compare {package} --symbols {symbols}", "record {package} --symbols {symbols} --provider cpu --out {out}"]

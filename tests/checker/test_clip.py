@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from nvc_check.checker.clip import cropped, open_clip, padded
+from nvc_check.checker.media.clip import cropped, open_clip, padded
 from nvc_check.models.errors import UsageError
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nvc_check.checker.sample import render_sample, write_sample
-from nvc_check.models.package import Package
+from nvc_check.checker.media.sample import render_sample, write_sample
+from nvc_check.models.artifacts.package import Package
 
 
 def write_video(file: Path, pix_fmt: str, codec: str, frames: int) -> None:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from nvc_check.checker.clip import open_clip
-from nvc_check.checker.picture_streams import stream_demuxer
+from nvc_check.checker.media.clip import open_clip
+from nvc_check.checker.media.picture_streams import stream_demuxer
 from nvc_check.models.errors import UsageError
 
 FORMATS = ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF"]

@@ -13,15 +13,15 @@ import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from nvc_check.checker.compare import compare, with_references
-from nvc_check.checker.encode import write_symbols
-from nvc_check.checker.sample import render_sample
-from nvc_check.checker.traces import record
-from nvc_check.models.package import Package, write_manifest
-from nvc_check.models.symbols import FrameInfo, Symbols, SymbolsWriter
-from nvc_check.runtimes.cpu import session, session_options
+from nvc_check.checker.coding.encode import write_symbols
+from nvc_check.checker.compare.live import compare, with_references
+from nvc_check.checker.media.sample import render_sample
+from nvc_check.checker.traces.record import record
+from nvc_check.models.artifacts.package import Package, write_manifest
+from nvc_check.models.artifacts.symbols import FrameInfo, Symbols, SymbolsWriter
+from nvc_check.runtimes.engines.cpu import session, session_options
 from nvc_check.runtimes.leg import LegSpec, Tensors, split_providers
-from nvc_check.runtimes.oracle import ExactGraph
+from nvc_check.runtimes.oracle.engine import ExactGraph
 
 GRAPH = "int/entropy.qdq.onnx"
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from nvc_check.checker.clip import open_clip
-from nvc_check.checker.size_limit import MAX_PIXELS, oversize
+from nvc_check.checker.media.clip import open_clip
+from nvc_check.checker.media.size_limit import MAX_PIXELS, oversize
 from nvc_check.models.errors import UsageError
 
 

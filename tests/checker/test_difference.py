@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nvc_check.checker.difference import Difference
+from nvc_check.checker.media.difference import Difference
 
 
 def test_integers_and_first_place() -> None:

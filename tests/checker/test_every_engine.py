@@ -11,13 +11,13 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from nvc_check.checker.compare import compare
-from nvc_check.checker.encode import write_symbols
+from nvc_check.checker.coding.encode import write_symbols
+from nvc_check.checker.compare.live import compare
+from nvc_check.checker.media.sample import render_sample
 from nvc_check.checker.report import Report
-from nvc_check.checker.sample import render_sample
-from nvc_check.exporter.certificate import certify
-from nvc_check.models.package import Package, write_manifest
-from nvc_check.models.symbols import FrameInfo, Symbols, SymbolsWriter
+from nvc_check.exporter.certificate.walk import certify
+from nvc_check.models.artifacts.package import Package, write_manifest
+from nvc_check.models.artifacts.symbols import FrameInfo, Symbols, SymbolsWriter
 from nvc_check.runtimes.leg import LegSpec
 
 ENGINES = {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nvc_check.models.package import Package
+from nvc_check.models.artifacts.package import Package
 
 ENGINE = """
 import os, signal, subprocess, sys, time

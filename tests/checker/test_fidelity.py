@@ -15,15 +15,15 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from nvc_check.checker.compare import compare
-from nvc_check.checker.encode import write_symbols
-from nvc_check.checker.examples import write_examples
-from nvc_check.checker.fidelity import SLAB, Noise, clipped_rows, percent, warnings_of
+from nvc_check.checker.coding.encode import write_symbols
+from nvc_check.checker.coding.examples import write_examples
+from nvc_check.checker.compare.live import compare
+from nvc_check.checker.media.sample import render_sample
 from nvc_check.checker.report import ClippedRow, FidelityRow
-from nvc_check.checker.sample import render_sample
+from nvc_check.checker.traces.fidelity import SLAB, Noise, clipped_rows, percent, warnings_of
+from nvc_check.models.artifacts.package import Package, write_manifest
+from nvc_check.models.artifacts.symbols import PATHS, Clipping, FrameInfo, Symbols, SymbolsWriter
 from nvc_check.models.errors import UsageError
-from nvc_check.models.package import Package, write_manifest
-from nvc_check.models.symbols import PATHS, Clipping, FrameInfo, Symbols, SymbolsWriter
 from nvc_check.runtimes.leg import split_providers
 
 Command = Callable[..., Any]

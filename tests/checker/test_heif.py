@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pytest
 from media.heif_writer import movie, picture
 
-from nvc_check.checker.clip import open_clip
-from nvc_check.checker.heif_structure import heif_structure
+from nvc_check.checker.media.clip import open_clip
+from nvc_check.checker.media.heif_structure import heif_structure
 from nvc_check.models.errors import UsageError
 
 Coding = Literal["heic", "avif"]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from nvc_check.checker.encode import write_symbols
-from nvc_check.checker.sample import render_sample
-from nvc_check.models.package import Package, write_manifest
+from nvc_check.checker.coding.encode import write_symbols
+from nvc_check.checker.media.sample import render_sample
+from nvc_check.models.artifacts.package import Package, write_manifest
 
 
 @pytest.fixture

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from nvc_check.checker.examples import calibration, write_examples
-from nvc_check.checker.photographs import photographs
-from nvc_check.checker.picture_examples import MOST, SIDE, PictureInput, chosen_pictures
-from nvc_check.checker.sample import write_sample
+from nvc_check.checker.coding.examples import calibration, write_examples
+from nvc_check.checker.coding.picture_examples import MOST, SIDE, PictureInput, chosen_pictures
+from nvc_check.checker.media.photographs import photographs
+from nvc_check.checker.media.sample import write_sample
+from nvc_check.models.artifacts.package import Package
+from nvc_check.models.artifacts.symbols import Symbols
 from nvc_check.models.errors import UsageError
-from nvc_check.models.package import Package
-from nvc_check.models.symbols import Symbols
 
 Command = Callable[..., Any]
 Sizes = tuple[int | str, int | str]

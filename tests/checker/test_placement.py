@@ -14,13 +14,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from nvc_check.models.artifacts.package import Package
+from nvc_check.models.artifacts.symbols import Symbols
 from nvc_check.models.errors import ProviderUnavailableError
-from nvc_check.models.package import Package
-from nvc_check.models.symbols import Symbols
+from nvc_check.runtimes.engines.reference import as_written
 from nvc_check.runtimes.leg import LegSpec, RanNode
 from nvc_check.runtimes.placement import Placement, kind_of, precision_of
-from nvc_check.runtimes.process import LegProcess
-from nvc_check.runtimes.reference import as_written
+from nvc_check.runtimes.process.running import LegProcess
 
 NOTHING = "AzureExecutionProvider"  # in every ONNX Runtime, and takes no node of ours: all fall back
 

@@ -12,7 +12,7 @@ import pytest
 from nvc_check.checker import providers
 from nvc_check.checker.providers import Provider, tried
 from nvc_check.models.errors import UsageError
-from nvc_check.runtimes import environments
+from nvc_check.runtimes.process import environments
 from nvc_check.runtimes.registry import ENGINES
 
 

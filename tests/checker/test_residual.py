@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from nvc_check.checker.diverging import diverging
-from nvc_check.checker.residual import automatic_gain, residual, residual_map, write_residual_map
-from nvc_check.checker.residual_sheet import LEAST_WIDTH, gain_label, scale_ticks
+from nvc_check.checker.views.diverging import diverging
+from nvc_check.checker.views.residual import automatic_gain, residual, residual_map, write_residual_map
+from nvc_check.checker.views.residual_sheet import LEAST_WIDTH, gain_label, scale_ticks
 from nvc_check.models.errors import UsageError
 
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB

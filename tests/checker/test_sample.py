@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from nvc_check.checker.clip import open_clip
-from nvc_check.checker.photographs import photograph, photographs
-from nvc_check.checker.sample import render_sample, write_sample
-from nvc_check.checker.scene import compose
+from nvc_check.checker.media.clip import open_clip
+from nvc_check.checker.media.photographs import photograph, photographs
+from nvc_check.checker.media.sample import render_sample, write_sample
+from nvc_check.checker.media.scene import compose
 from nvc_check.models.errors import UsageError
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nvc_check.checker.drift_table import TILES, shown_frames
-from nvc_check.checker.strip import Strip, strongest
+from nvc_check.checker.views.drift_table import TILES, shown_frames
+from nvc_check.checker.views.strip import Strip, strongest
 
 
 def test_first_and_last_frame_are_shown() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nvc_check.checker.sweep import variants
-from nvc_check.models.package import Package
-from nvc_check.runtimes.cpu import KNOBS
+from nvc_check.checker.compare.sweep import variants
+from nvc_check.models.artifacts.package import Package
+from nvc_check.runtimes.engines.cpu import KNOBS
 from nvc_check.runtimes.leg import LegSpec
 
 Command = Callable[..., tuple[int, str, str]]

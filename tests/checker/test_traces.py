@@ -14,15 +14,15 @@ import jsonschema
 import numpy as np
 import pytest
 
-from nvc_check.checker.compare import compare
-from nvc_check.checker.traces import record
-from nvc_check.checker.traces_file import DOCUMENT, TraceFile
-from nvc_check.checker.traces_merge import compare_traces
-from nvc_check.checker.traces_schema import schema_text
+from nvc_check.checker.compare.live import compare
+from nvc_check.checker.compare.merge import compare_traces
+from nvc_check.checker.traces.file import DOCUMENT, TraceFile
+from nvc_check.checker.traces.record import record
+from nvc_check.checker.traces.schema import schema_text
+from nvc_check.models.artifacts.package import Package
+from nvc_check.models.artifacts.symbols import Symbols
 from nvc_check.models.digest import canonical_json, document_digest
 from nvc_check.models.errors import BadArtifactError
-from nvc_check.models.package import Package
-from nvc_check.models.symbols import Symbols
 from nvc_check.runtimes.leg import LegSpec, split_providers
 
 SCHEMA_FILE = Path(__file__).parents[2] / "docs" / "trace.schema.json"
@@ -62,7 +62,7 @@ def document_of(file: Path) -> dict[str, Any]:
 def test_the_schema_file_is_up_to_date() -> None:
     """docs/trace.schema.json is what the code reads and writes."""
     expected = schema_text()
-    assert SCHEMA_FILE.read_text() == expected, "python -m nvc_check.checker.traces_schema > docs/trace.schema.json"
+    assert SCHEMA_FILE.read_text() == expected, "python -m nvc_check.checker.traces.schema > docs/trace.schema.json"
 
 
 def test_traces_keep_the_schema(traces: dict[str, Path]) -> None:

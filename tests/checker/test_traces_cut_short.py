@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from nvc_check.checker.traces_file import TraceFile
+from nvc_check.checker.traces.file import TraceFile
+from nvc_check.models.artifacts.package import Package
 from nvc_check.models.errors import BadArtifactError
-from nvc_check.models.package import Package
 
 NVC_CHECK = Path(sys.executable).with_name("nvc-check")
 

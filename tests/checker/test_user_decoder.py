@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 from property.random_decoders import RandomDecoder
 
-from nvc_check.models.package import Package
+from nvc_check.models.artifacts.package import Package
 
 SEED = 4  # two inputs, layers, a sum and a pixel shuffle
 LEGS = "cpu,cpu:opt=off,cpu:flavour=carrier,openvino,reference"

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from nvc_check.checker.clip import open_clip
-from nvc_check.checker.y4m import inspect_y4m, y4m_frame, y4m_header
+from nvc_check.checker.media.clip import open_clip
+from nvc_check.checker.media.y4m import inspect_y4m, y4m_frame, y4m_header
 from nvc_check.models.errors import UsageError
 
 # Bytes of one frame of 7x5 samples, counted by hand: luma 35, chroma planes 4x3, 4x5, 7x5, 2x5

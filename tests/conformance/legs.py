@@ -16,9 +16,9 @@ import onnx
 from conformance.case import Array, Case
 
 from nvc_check.checker.providers import names, tried
-from nvc_check.runtimes.launch import WORKER, command_of
 from nvc_check.runtimes.leg import LegSpec
-from nvc_check.runtimes.wire import receive, send
+from nvc_check.runtimes.process.launch import WORKER, command_of
+from nvc_check.runtimes.process.wire import receive, send
 
 # of the main environment; a test fails where one does not run
 MAIN: Final = ("exact", "cpu", "cpu:opt=off", "openvino", "reference")

@@ -9,11 +9,11 @@ import os
 import sys
 from pathlib import Path
 
+from nvc_check.models.artifacts.package import Manifest, Package
 from nvc_check.models.errors import NvcCheckError
-from nvc_check.models.package import Manifest, Package
 from nvc_check.runtimes.leg import LegSpec
+from nvc_check.runtimes.process.wire import receive, send
 from nvc_check.runtimes.registry import open_engine
-from nvc_check.runtimes.wire import receive, send
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from onnx import helper
 
 from nvc_check.checker.providers import names
 from nvc_check.exporter import graph_writer
-from nvc_check.models.package import Package
+from nvc_check.models.artifacts.package import Package
 from nvc_check.runtimes.leg import LegSpec
 from nvc_check.runtimes.registry import registered
 

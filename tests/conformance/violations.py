@@ -12,8 +12,8 @@ from unittest.mock import patch
 import numpy as np
 from conformance.case import Array, Case
 
-from nvc_check.runtimes import oracle
-from nvc_check.runtimes.oracle import ExactGraph
+from nvc_check.runtimes.oracle import engine as oracle
+from nvc_check.runtimes.oracle.engine import ExactGraph
 
 Sum = Callable[[Array, Array, dict[str, Any]], Array]
 # Winograd's F(4x4, 3x3), Lavin and Gray 2016: what cuDNN, XNNPACK and others may choose for such a Conv

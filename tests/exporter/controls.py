@@ -10,8 +10,8 @@ from exporter.graphs import graph
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from nvc_check.exporter.certificate import Certificate, NodeCertificate, certify
-from nvc_check.exporter.certificate_targets import TARGETS
+from nvc_check.exporter.certificate.targets import TARGETS
+from nvc_check.exporter.certificate.walk import Certificate, NodeCertificate, certify
 
 INT32, FLOAT = TensorProto.INT32, TensorProto.FLOAT
 Node = onnx.NodeProto

@@ -20,9 +20,9 @@ from onnx import helper, numpy_helper
 from property.fuzz import on_onnxruntime, on_openvino
 from torch.nn import functional
 
-from nvc_check.exporter.certificate import certify, tensor_ranges
-from nvc_check.models.package import Package
-from nvc_check.runtimes.oracle import ExactGraph
+from nvc_check.exporter.certificate.walk import certify, tensor_ranges
+from nvc_check.models.artifacts.package import Package
+from nvc_check.runtimes.oracle.engine import ExactGraph
 
 SUMS = ("Conv", "ConvTranspose", "MatMul")
 SIDE = 6  # of each patch of other inputs beside those that are largest

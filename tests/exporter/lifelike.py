@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nvc_check.models.hyperprior import Hyperprior
+from nvc_check.models.codecs.hyperprior import Hyperprior
 
 
 @torch.no_grad()

@@ -12,11 +12,11 @@ import pytest
 from exporter.graphs import clipped_convolution, graph
 from onnx import TensorProto, helper
 
-from nvc_check.exporter.certificate import Certificate, NodeCertificate, certify
-from nvc_check.exporter.certificate_targets import TARGETS
-from nvc_check.models.package import Package
-from nvc_check.runtimes.cpu import session, session_options
-from nvc_check.runtimes.openvino_native import EXACT_PROPERTIES
+from nvc_check.exporter.certificate.targets import TARGETS
+from nvc_check.exporter.certificate.walk import Certificate, NodeCertificate, certify
+from nvc_check.models.artifacts.package import Package
+from nvc_check.runtimes.engines.cpu import session, session_options
+from nvc_check.runtimes.engines.openvino_native import EXACT_PROPERTIES
 
 
 def verdict(certificate: Certificate, name: str) -> NodeCertificate:

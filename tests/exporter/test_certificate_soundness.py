@@ -12,7 +12,7 @@ from exporter.graphs import graph
 from exporter.test_certify_controls import in_float, node_of, pair, why
 from onnx import TensorProto, helper
 
-from nvc_check.exporter.certificate import certify
+from nvc_check.exporter.certificate.walk import certify
 
 FLOAT, INT32 = TensorProto.FLOAT, TensorProto.INT32
 

@@ -14,9 +14,9 @@ from exporter.graphs import clipped_convolution
 from numpy.typing import NDArray
 from onnx import helper
 
-from nvc_check.exporter.certificate import certify
-from nvc_check.exporter.certificate_targets import TARGETS
-from nvc_check.models.package import Package
+from nvc_check.exporter.certificate.targets import TARGETS
+from nvc_check.exporter.certificate.walk import certify
+from nvc_check.models.artifacts.package import Package
 
 
 def test_ordinary_scales() -> None:

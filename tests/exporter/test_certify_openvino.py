@@ -12,8 +12,8 @@ from exporter.graphs import graph
 from onnx import TensorProto, helper, numpy_helper
 from property.fuzz import on_onnxruntime, on_openvino
 
-from nvc_check.exporter.certificate import certify
-from nvc_check.exporter.certificate_targets import TARGETS
+from nvc_check.exporter.certificate.targets import TARGETS
+from nvc_check.exporter.certificate.walk import certify
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int16])

@@ -17,9 +17,9 @@ from exporter.graphs import clipped_convolution, graph
 from onnx import TensorProto, helper, numpy_helper
 
 from nvc_check.checker.certify import certify_package
-from nvc_check.checker.cli import main
-from nvc_check.exporter.certificate import certify
-from nvc_check.models.package import Package, write_manifest
+from nvc_check.checker.cli.main import main
+from nvc_check.exporter.certificate.walk import certify
+from nvc_check.models.artifacts.package import Package, write_manifest
 
 
 class Ran(NamedTuple):

@@ -10,8 +10,8 @@ from exporter.controls import FLOAT, in_float, node_of, quantized_layer, why
 from exporter.graphs import clipped_convolution
 from onnx import helper
 
-from nvc_check.exporter.certificate import certify
-from nvc_check.exporter.certificate_targets import TARGETS
+from nvc_check.exporter.certificate.targets import TARGETS
+from nvc_check.exporter.certificate.walk import certify
 
 WRONG_ON_WEBGPU = "WebGPU 1.27 computes a float Conv of"
 

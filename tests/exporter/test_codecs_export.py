@@ -17,23 +17,23 @@ from compressai.models.video.google import ScaleSpaceFlow
 from exporter.lifelike import hyper_latents, latents, lifelike
 from torch import nn
 
-from nvc_check.exporter.certificate import certify
-from nvc_check.exporter.certificate_targets import TARGETS
+from nvc_check.exporter.certificate.targets import TARGETS
+from nvc_check.exporter.certificate.walk import certify
 from nvc_check.exporter.export import export_package
 from nvc_check.exporter.frozen_tables import freeze_tables
-from nvc_check.exporter.integer_graph import FLAVOURS, write_graph
-from nvc_check.exporter.layers import read_chain
-from nvc_check.exporter.quantization import quantize_chain
-from nvc_check.exporter.torch_export import EntropyGraph, TorchGraph, export_graphs
-from nvc_check.models.architectures import ARCHITECTURES, Codec
-from nvc_check.models.codecs import load_codec
+from nvc_check.exporter.network.torch_export import EntropyGraph, TorchGraph, export_graphs
+from nvc_check.exporter.network.torch_layers import read_chain
+from nvc_check.exporter.quantize.integer_layers import quantize_chain
+from nvc_check.exporter.write.integer_graph import FLAVOURS, write_graph
+from nvc_check.models.artifacts.tables import Tables, indexes_from_scales
+from nvc_check.models.codecs.architectures import ARCHITECTURES, Codec
+from nvc_check.models.codecs.loading import load_codec
+from nvc_check.models.codecs.mean_scale_relu import MeanScaleHyperpriorReLU
+from nvc_check.models.codecs.ssf_small import ScaleSpaceFlowSmall
 from nvc_check.models.errors import ExportRefusedError
-from nvc_check.models.mean_scale_relu import MeanScaleHyperpriorReLU
-from nvc_check.models.ssf_small import ScaleSpaceFlowSmall
-from nvc_check.models.tables import Tables, indexes_from_scales
-from nvc_check.runtimes.cpu import session, session_options
-from nvc_check.runtimes.openvino_native import EXACT_PROPERTIES
-from nvc_check.runtimes.oracle import ExactGraph
+from nvc_check.runtimes.engines.cpu import session, session_options
+from nvc_check.runtimes.engines.openvino_native import EXACT_PROPERTIES
+from nvc_check.runtimes.oracle.engine import ExactGraph
 
 CODECS: dict[str, tuple[str, Callable[[], Any]]] = {
     "bmshj2018-hyperprior 128/192": ("bmshj2018-hyperprior", lambda: google.ScaleHyperprior(128, 192)),

@@ -13,27 +13,27 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nvc_check.checker.calibration import calibration_pictures
-from nvc_check.checker.clip import padded
-from nvc_check.checker.difference import psnr
-from nvc_check.checker.photographs import photographs
-from nvc_check.exporter.calibration import calibrate
-from nvc_check.exporter.certificate import certify
-from nvc_check.exporter.fitting import ACTIVATION_MAX
-from nvc_check.exporter.frame_graph import write_frame
+from nvc_check.checker.coding.calibration import calibration_pictures
+from nvc_check.checker.media.clip import padded
+from nvc_check.checker.media.difference import psnr
+from nvc_check.checker.media.photographs import photographs
+from nvc_check.exporter.certificate.walk import certify
 from nvc_check.exporter.frames import inter_graphs, picture_graphs
-from nvc_check.exporter.layers import Activation, Chain, Latent, Layer, read_chain
 from nvc_check.exporter.limbs import FINE, HIGH, LOW
-from nvc_check.exporter.synthesis import Y_MAX, quantize_synthesis
-from nvc_check.exporter.torch_export import TorchGraph, export_graphs
-from nvc_check.models.codecs import load_codec
+from nvc_check.exporter.network.torch_export import TorchGraph, export_graphs
+from nvc_check.exporter.network.torch_layers import Activation, Chain, Latent, Layer, read_chain
+from nvc_check.exporter.quantize.calibration import calibrate
+from nvc_check.exporter.quantize.layer_fitting import ACTIVATION_MAX
+from nvc_check.exporter.quantize.synthesis import Y_MAX, quantize_synthesis
+from nvc_check.exporter.write.frame_graph import write_frame
+from nvc_check.models.artifacts.package import Part
+from nvc_check.models.codecs.image import SynthesisGraph
+from nvc_check.models.codecs.loading import load_codec
 from nvc_check.models.errors import ExportRefusedError
-from nvc_check.models.image_codec import SynthesisGraph
-from nvc_check.models.package import Part
-from nvc_check.runtimes.cpu import LEVELS, session, session_options
+from nvc_check.runtimes.engines.cpu import LEVELS, session, session_options
+from nvc_check.runtimes.engines.openvino_native import EXACT_PROPERTIES
 from nvc_check.runtimes.leg import Runnable, Tensors
-from nvc_check.runtimes.openvino_native import EXACT_PROPERTIES
-from nvc_check.runtimes.oracle import ExactGraph
+from nvc_check.runtimes.oracle.engine import ExactGraph
 
 CHANNELS = 6
 SMALL = {"image": Part(CHANNELS, 4, -127, 127, -9, -8, -Y_MAX, Y_MAX)}
@@ -236,8 +236,8 @@ def test_an_unknown_operator_is_refused_by_name(middle: nn.Module, says: str) ->
 
 def test_a_flow_unit_that_is_no_power_of_two_is_refused() -> None:
     """Its positions would not lie on a dyadic grid."""
-    from nvc_check.models.ssf_small import ScaleSpaceFlowSmall
-    from nvc_check.models.video_codec import InterDecoders
+    from nvc_check.models.codecs.ssf_small import ScaleSpaceFlowSmall
+    from nvc_check.models.codecs.video import InterDecoders
 
     model = ScaleSpaceFlowSmall(8)
     model.flow_unit = 48.0

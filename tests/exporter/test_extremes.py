@@ -9,10 +9,10 @@ import openvino
 import pytest
 from exporter.extremes import Layer, layers_of, pushed
 
-from nvc_check.checker.calibration import calibration_pictures
+from nvc_check.checker.coding.calibration import calibration_pictures
 from nvc_check.exporter.export import export_package
-from nvc_check.models.codecs import load_codec
-from nvc_check.runtimes.oracle import ExactGraph
+from nvc_check.models.codecs.loading import load_codec
+from nvc_check.runtimes.oracle.engine import ExactGraph
 
 
 @pytest.fixture(scope="module")

@@ -11,18 +11,18 @@ import onnx_ir as ir
 import openvino
 import pytest
 
-from nvc_check.exporter.certificate import certify
-from nvc_check.exporter.certificate_targets import TARGETS
-from nvc_check.exporter.integer_graph import write_graph
-from nvc_check.exporter.layers import Activation, Chain, Layer, Output
-from nvc_check.exporter.quantization import IntegerChain, dyadic_slope, quantize_chain
-from nvc_check.exporter.reference import run_chain
+from nvc_check.exporter.certificate.targets import TARGETS
+from nvc_check.exporter.certificate.walk import certify
+from nvc_check.exporter.network.torch_layers import Activation, Chain, Layer, Output
+from nvc_check.exporter.quantize.integer_layers import IntegerChain, dyadic_slope, quantize_chain
+from nvc_check.exporter.quantize.reference import run_chain
+from nvc_check.exporter.write.integer_graph import write_graph
+from nvc_check.models.artifacts.package import Package
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.grid import pair_sums, to_grid
-from nvc_check.models.package import Package
-from nvc_check.runtimes.cpu import LEVELS, session, session_options
-from nvc_check.runtimes.openvino_native import EXACT_PROPERTIES
-from nvc_check.runtimes.oracle import ExactGraph
+from nvc_check.runtimes.engines.cpu import LEVELS, session, session_options
+from nvc_check.runtimes.engines.openvino_native import EXACT_PROPERTIES
+from nvc_check.runtimes.oracle.engine import ExactGraph
 
 THRESHOLDS = np.arange(1, 64, dtype=np.int32) * 500
 

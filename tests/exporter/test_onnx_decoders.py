@@ -14,8 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from property.fuzz import on_onnxruntime, on_oracle
 
 from nvc_check.exporter.graph_compiler import CompiledGraph, compile_graph
+from nvc_check.exporter.graph_export import export_user_graph
 from nvc_check.exporter.network.model import prepared_source, read_source
-from nvc_check.exporter.user_export import export_user_graph
 from nvc_check.models.errors import ExportRefusedError
 
 Array = NDArray[Any]

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from nvc_check.exporter.export import export_package
-from nvc_check.models.codecs import Codec
-from nvc_check.models.image_codec import ImageCodec
-from nvc_check.models.mean_scale_relu import MeanScaleHyperpriorReLU
-from nvc_check.models.package import Package
-from nvc_check.models.seeded import seeded
-from nvc_check.models.ssf_small import ScaleSpaceFlowSmall
-from nvc_check.models.video_codec import VideoCodec
+from nvc_check.models.artifacts.package import Package
+from nvc_check.models.codecs.image import ImageCodec
+from nvc_check.models.codecs.loading import Codec
+from nvc_check.models.codecs.mean_scale_relu import MeanScaleHyperpriorReLU
+from nvc_check.models.codecs.seeded import seeded
+from nvc_check.models.codecs.ssf_small import ScaleSpaceFlowSmall
+from nvc_check.models.codecs.video import VideoCodec
 
 CAPPED = {
     "ATEN_CPU_CAPABILITY": "default",

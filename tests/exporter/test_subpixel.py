@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from nvc_check.exporter.graph_writer import GraphWriter
-from nvc_check.exporter.layers import Activation, Layer
-from nvc_check.exporter.quantization import IntegerLayer
-from nvc_check.exporter.subpixel import APART_FROM, interleaved, phase_convolutions
+from nvc_check.exporter.network.torch_layers import Activation, Layer
+from nvc_check.exporter.quantize.integer_layers import IntegerLayer
+from nvc_check.exporter.write.subpixel import APART_FROM, interleaved, phase_convolutions
 
 
 def depth_to_space(phases: NDArray[np.float64], stride: int) -> NDArray[np.float64]:

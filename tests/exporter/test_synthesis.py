@@ -9,15 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nvc_check.exporter import fitting
-from nvc_check.exporter.frame_graph import write_frame
-from nvc_check.exporter.layers import Activation, Chain, Latent, Layer
 from nvc_check.exporter.limbs import FINE, HIGH, LOW, REACH, limbs
-from nvc_check.exporter.synthesis import quantize_synthesis
-from nvc_check.exporter.weight_rounding import gather_moments, phases, rounded
+from nvc_check.exporter.network.torch_layers import Activation, Chain, Latent, Layer
+from nvc_check.exporter.quantize import layer_fitting as fitting
+from nvc_check.exporter.quantize.rounding import gather_moments, phases, rounded
+from nvc_check.exporter.quantize.synthesis import quantize_synthesis
+from nvc_check.exporter.write.frame_graph import write_frame
+from nvc_check.models.artifacts.package import FLAVOURS
 from nvc_check.models.errors import ExportRefusedError
-from nvc_check.models.package import FLAVOURS
-from nvc_check.runtimes.oracle import ExactGraph
+from nvc_check.runtimes.oracle.engine import ExactGraph
 
 
 def test_limbs_keep_what_eight_bits_lose() -> None:

@@ -17,7 +17,7 @@ from property.fuzz import on_onnxruntime, on_openvino, on_oracle
 from torch import nn
 
 from nvc_check.exporter.graph_compiler import CompiledGraph
-from nvc_check.exporter.user_export import export_user_graph
+from nvc_check.exporter.graph_export import export_user_graph
 from nvc_check.exporter.user_graph import quantize_user_graph
 from nvc_check.models.errors import ExportRefusedError, UsageError
 

@@ -18,15 +18,15 @@ from conformance.case import Case
 from conformance.legs import LegUnderTest, chosen
 from exporter.warp_by_hand import FLOW_EXPONENT, KERNEL, LEVELS, SCALE_EXPONENT, Ints, int64_warp
 
-from nvc_check.checker.photographs import photograph
-from nvc_check.exporter.certificate import Certificate, certify
-from nvc_check.exporter.certificate_targets import TARGETS
+from nvc_check.checker.media.photographs import photograph
+from nvc_check.exporter.certificate.targets import TARGETS
+from nvc_check.exporter.certificate.walk import Certificate, certify
 from nvc_check.exporter.graph_writer import GraphWriter
-from nvc_check.exporter.warp import write_warp
-from nvc_check.exporter.warp_atlas import start_table
-from nvc_check.exporter.warp_pyramid import integer_kernel
-from nvc_check.runtimes.openvino_native import EXACT_PROPERTIES
-from nvc_check.runtimes.oracle import ExactGraph
+from nvc_check.exporter.warp.atlas import start_table
+from nvc_check.exporter.warp.graph import write_warp
+from nvc_check.exporter.warp.pyramid import integer_kernel
+from nvc_check.runtimes.engines.openvino_native import EXACT_PROPERTIES
+from nvc_check.runtimes.oracle.engine import ExactGraph
 
 Run = Callable[[dict[str, Any]], Any]
 SIGMA = 1.5

@@ -15,8 +15,8 @@ import torch
 from compressai.models import google
 from compressai.models.video.google import ScaleSpaceFlow
 
-from nvc_check.models.mean_scale_relu import MeanScaleHyperpriorReLU
-from nvc_check.models.ssf_small import ScaleSpaceFlowSmall
+from nvc_check.models.codecs.mean_scale_relu import MeanScaleHyperpriorReLU
+from nvc_check.models.codecs.ssf_small import ScaleSpaceFlowSmall
 
 State = dict[str, torch.Tensor]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from skimage import data
 
-from nvc_check.models.block_flow import block_flow, warped
+from nvc_check.models.codecs.block_flow import block_flow, warped
 
 
 @pytest.mark.parametrize("motion", [(3.0, -5.0), (-12.0, 7.0), (1.5, 2.5)])

@@ -11,8 +11,8 @@ import torch
 from models.checkpoints import codec, forms, halved, prefixed
 from safetensors.torch import save_file
 
-from nvc_check.models.checkpoint import read_weights
-from nvc_check.models.codecs import load_codec
+from nvc_check.models.codecs.checkpoint import read_weights
+from nvc_check.models.codecs.loading import load_codec
 
 IMAGE = "bmshj2018-hyperprior"
 FORMS = sorted(forms(codec(IMAGE)))

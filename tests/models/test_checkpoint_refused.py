@@ -19,10 +19,10 @@ import torch
 from compressai.registry import MODELS
 from models.checkpoints import codec, prefixed
 
-from nvc_check.models.architectures import ARCHITECTURES
-from nvc_check.models.codecs import load_codec
+from nvc_check.models.codecs.architectures import ARCHITECTURES
+from nvc_check.models.codecs.loading import load_codec
+from nvc_check.models.codecs.state_file import read_state
 from nvc_check.models.errors import ExportRefusedError, NvcCheckError, UsageError
-from nvc_check.models.state_file import read_state
 
 IMAGE = "mbt2018-mean"
 KEY = "h_s.2.weight"  # (12, 18, 5, 5)

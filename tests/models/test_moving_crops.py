@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from skimage import data
 
-from nvc_check.models.moving_crops import moving_crops
-from nvc_check.models.ssf_small import FLOW_UNIT, ScaleSpaceFlowSmall
+from nvc_check.models.codecs.ssf_small import FLOW_UNIT, ScaleSpaceFlowSmall
+from nvc_check.models.training.crops import moving_crops
 
 
 def test_the_flow_predicts_the_next_frame() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from nvc_check.models.artifacts.package import Manifest, Package, Part, write_manifest
 from nvc_check.models.digest import file_digest
 from nvc_check.models.errors import BadArtifactError
-from nvc_check.models.package import Manifest, Package, Part, write_manifest
 
 PART = Part(
     y_channels=96, z_channels=64, z_min=-127, z_max=127, scales_exponent=-9, means_exponent=-8, y_min=-1023, y_max=1023

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nvc_check.models.artifacts.symbols import FrameInfo, Symbols, SymbolsWriter
 from nvc_check.models.errors import BadArtifactError
-from nvc_check.models.symbols import FrameInfo, Symbols, SymbolsWriter
 
 PACKAGE = "0123456789ab" * 5
 # largest magnitudes that still fit, and the first that do not

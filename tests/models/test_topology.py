@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nvc_check.models.architectures import ARCHITECTURES
-from nvc_check.models.topology import canonical
+from nvc_check.models.codecs.architectures import ARCHITECTURES
+from nvc_check.models.codecs.topology import canonical
 
 WIDTHS = [
     ("bmshj2018-hyperprior", {"N": 128, "M": 192}),

@@ -10,11 +10,12 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from nvc_check.checker.sample import render_sample
-from nvc_check.models import train_image, train_video
-from nvc_check.models.codecs import load_codec
-from nvc_check.models.seeded import seeded
-from nvc_check.models.ssf_small import ScaleSpaceFlowSmall
+from nvc_check.checker.media.sample import render_sample
+from nvc_check.models.codecs.loading import load_codec
+from nvc_check.models.codecs.seeded import seeded
+from nvc_check.models.codecs.ssf_small import ScaleSpaceFlowSmall
+from nvc_check.models.training import image as train_image
+from nvc_check.models.training import video as train_video
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def trained(tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_stopped_run_goes_on(trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Two steps and two more give the weights of four: optimizer, random numbers and schedule are kept."""
-    monkeypatch.setattr("nvc_check.models.training.learning_rate_factor", lambda step, steps: 1.0)
+    monkeypatch.setattr("nvc_check.models.training.loop.learning_rate_factor", lambda step, steps: 1.0)
     whole = load_file(trained(train_image.main, "whole", 4, "--crop", "64"))
     trained(train_image.main, "halves", 2, "--crop", "64")
     halves = load_file(trained(train_image.main, "halves", 4, "--crop", "64"))

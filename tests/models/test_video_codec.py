@@ -8,15 +8,15 @@ import onnx_ir as ir
 import onnxruntime
 import torch
 
-from nvc_check.checker.compare import compare, with_references
-from nvc_check.checker.encode import write_symbols
-from nvc_check.checker.sample import render_sample
-from nvc_check.exporter.torch_export import export_codec
-from nvc_check.models.package import Package
-from nvc_check.models.seeded import seeded
-from nvc_check.models.ssf_small import ScaleSpaceFlowSmall
-from nvc_check.models.symbols import Symbols
-from nvc_check.models.video_codec import InterGraph, VideoCodec
+from nvc_check.checker.coding.encode import write_symbols
+from nvc_check.checker.compare.live import compare, with_references
+from nvc_check.checker.media.sample import render_sample
+from nvc_check.exporter.network.torch_export import export_codec
+from nvc_check.models.artifacts.package import Package
+from nvc_check.models.artifacts.symbols import Symbols
+from nvc_check.models.codecs.seeded import seeded
+from nvc_check.models.codecs.ssf_small import ScaleSpaceFlowSmall
+from nvc_check.models.codecs.video import InterGraph, VideoCodec
 from nvc_check.runtimes.leg import split_providers
 
 

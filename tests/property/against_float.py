@@ -12,7 +12,7 @@ import openvino
 from numpy.typing import NDArray
 from property.fuzz import on_onnxruntime, on_openvino, on_oracle
 
-from nvc_check.models.package import GridTensor
+from nvc_check.models.artifacts.package import GridTensor
 
 Arrays = dict[str, NDArray[Any]]
 CONSTANT = 1e-9  # of the mean square: less variance is rounding of a constant

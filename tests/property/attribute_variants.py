@@ -33,9 +33,9 @@ from property.against_float import Arrays, float_results, in_steps, integer_resu
 from property.in_processes import in_processes
 from property.variant_drafts import OTHER_SIDES, Variant
 
-from nvc_check.exporter.user_export import export_user_graph
+from nvc_check.exporter.graph_export import export_user_graph
+from nvc_check.models.artifacts.package import FLAVOURS, USER_GRAPH, Package
 from nvc_check.models.errors import ExportRefusedError, UsageError
-from nvc_check.models.package import FLAVOURS, USER_GRAPH, Package
 
 LEAST = 25.0  # dB against ONNX Runtime's float result
 EXAMPLES, VALUES = 4, 320  # to calibrate on: so many examples, or more where they have fewer values in all

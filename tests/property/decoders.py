@@ -14,7 +14,7 @@ import openvino
 from property.fuzz import on_onnxruntime, on_openvino, on_oracle
 from property.random_decoders import RandomDecoder, hard_inputs
 
-from nvc_check.exporter.certificate import certify
+from nvc_check.exporter.certificate.walk import certify
 from nvc_check.exporter.export import refuse_inexact
 from nvc_check.exporter.user_graph import quantize_user_graph
 from nvc_check.models.errors import ExportRefusedError

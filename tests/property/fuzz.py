@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 from property.random_graphs import RandomGraph
 from property.random_layers import NEWEST
 
-from nvc_check.exporter.certificate import Certificate, certify
+from nvc_check.exporter.certificate.walk import Certificate, certify
 from nvc_check.models.errors import RunFailedError
-from nvc_check.runtimes.openvino_native import EXACT_PROPERTIES
-from nvc_check.runtimes.oracle import ExactGraph
+from nvc_check.runtimes.engines.openvino_native import EXACT_PROPERTIES
+from nvc_check.runtimes.oracle.engine import ExactGraph
 
 Results = list[NDArray[Any]]
 # what a graph must be certified for to run on a leg; WebAssembly multiplies in pairs of 16 bits as x86 does

@@ -24,10 +24,10 @@ from onnx import TensorProto, helper, numpy_helper
 from property.against_float import decibels, float_results, in_steps, integer_results, nearness, real_values
 from property.in_processes import in_processes
 
-from nvc_check.exporter.certificate import certify
+from nvc_check.exporter.certificate.walk import certify
 from nvc_check.exporter.export import refuse_inexact
 from nvc_check.exporter.user_graph import quantize_user_graph
-from nvc_check.models.package import GridTensor
+from nvc_check.models.artifacts.package import GridTensor
 
 CHANNELS = 4
 SIZES = ((8, 9), (11, 6), (22, 27))  # of the latents that are compared: every stride leaves remainders

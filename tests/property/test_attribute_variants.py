@@ -11,8 +11,8 @@ import pytest
 from property.attribute_variants import REFUSED, RIGHT, WRONG, calibration, check, judge, refusal, variants
 from property.variant_drafts import Arrays, Draft, Variant
 
-from nvc_check.exporter.user_export import export_user_graph
-from nvc_check.models.package import Package
+from nvc_check.exporter.graph_export import export_user_graph
+from nvc_check.models.artifacts.package import Package
 
 SHARE, SEED, LEAST_VARIANTS = 40, 12, 300
 EVERY = list(variants())

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from nvc_check.models.errors import ProviderUnavailableError
-from nvc_check.runtimes import environments
-from nvc_check.runtimes.launch import command_of
 from nvc_check.runtimes.leg import LegSpec
+from nvc_check.runtimes.process import environments
+from nvc_check.runtimes.process.launch import command_of
 from nvc_check.runtimes.registry import ENGINES
 
 PACKAGES = ("packaging==25.0",)  # small, and not what this environment holds
@@ -33,7 +33,8 @@ def test_an_environment_of_its_own(tmp_path: Path) -> None:
     assert environments.is_installed("tried", PACKAGES)
     assert not environments.is_installed("tried", ("packaging==24.0",))
     program = (
-        "import packaging, numpy, onnx, nvc_check.runtimes.worker; print(packaging.__version__, numpy.__version__)"
+        "import packaging, numpy, onnx, nvc_check.runtimes.process.worker;"
+        " print(packaging.__version__, numpy.__version__)"
     )
     bridge = environments.bridge(tmp_path / "bridge")
     done = subprocess.run(

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from nvc_check.models.errors import RunFailedError
-from nvc_check.runtimes.oracle import ExactGraph
+from nvc_check.runtimes.oracle.engine import ExactGraph
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.integers(-9, 10, (1, 8, 6, 10)).astype(np.float32)

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nvc_check.checker.compare import compare
+from nvc_check.checker.compare.live import compare
+from nvc_check.models.artifacts.package import Package
+from nvc_check.models.artifacts.symbols import Symbols
 from nvc_check.models.errors import ProviderUnavailableError, RunFailedError, UsageError
-from nvc_check.models.package import Package
-from nvc_check.models.symbols import Symbols
 from nvc_check.runtimes.leg import LegSpec, Tensors, split_providers
-from nvc_check.runtimes.process import LegProcess
+from nvc_check.runtimes.process.running import LegProcess
 
 # all that the tool uses elsewhere, and no leg of a package may need
 NOT_NEEDED = ["torch", "compressai", "safetensors", "onnx_ir", "onnxscript", "av", "PIL", "skimage"]
@@ -129,7 +129,9 @@ def test_importing_the_runtimes_loads_no_engine() -> None:
     program = """
 import sys
 import nvc_check.runtimes
-from nvc_check.runtimes import decoding, fingerprint, leg, oracle, process, registry, wire, worker
+from nvc_check.runtimes import decoding, fingerprint, leg, registry
+from nvc_check.runtimes.oracle import engine as oracle
+from nvc_check.runtimes.process import running as process, wire, worker
 assert len(registry.known_engines()) >= 5
 print(*(name for name in ("torch", "compressai", "onnxruntime", "openvino") if name in sys.modules), "end")
 """
@@ -164,7 +166,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 from nvc_check.runtimes.leg import LegSpec
-from nvc_check.runtimes.process import LegProcess
+from nvc_check.runtimes.process.running import LegProcess
 
 class Interrupted(threading.Timer):
     def start(self):

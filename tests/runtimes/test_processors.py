@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from nvc_check.models.artifacts.package import Package
 from nvc_check.models.errors import NvcCheckError, ProviderUnavailableError, UsageError
-from nvc_check.models.package import Package
-from nvc_check.runtimes import environments, foreign
 from nvc_check.runtimes.leg import EngineInfo, LegSpec, split_providers
-from nvc_check.runtimes.process import LegProcess
+from nvc_check.runtimes.process import environments, foreign
+from nvc_check.runtimes.process.running import LegProcess
 
 
 def opened(name: str, package: Package) -> EngineInfo:

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nvc_check.models.artifacts.package import Package
+from nvc_check.models.artifacts.symbols import Symbols
 from nvc_check.models.errors import NvcCheckError, ProviderUnavailableError, RunFailedError, UsageError
-from nvc_check.models.package import Package
-from nvc_check.models.symbols import Symbols
-from nvc_check.runtimes.environments import folder_of
+from nvc_check.runtimes.engines.wasm import WasmEngine, open_engine
 from nvc_check.runtimes.leg import LegSpec, Tensors
-from nvc_check.runtimes.process import LegProcess
-from nvc_check.runtimes.wasm import WasmEngine, open_engine
+from nvc_check.runtimes.process.environments import folder_of
+from nvc_check.runtimes.process.running import LegProcess
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nvc_check.runtimes.wire import receive, send
+from nvc_check.runtimes.process.wire import receive, send
 
 ARRAYS: dict[str, NDArray[Any]] = {
     "int8": np.arange(-128, 128, dtype=np.int8).reshape(2, 8, 16),

@@ -15,11 +15,11 @@ import pytest
 import typer
 import yaml
 
-from nvc_check.checker.cli import app
-from nvc_check.checker.traces import record
+from nvc_check.checker.cli.main import app
+from nvc_check.checker.traces.record import record
+from nvc_check.models.artifacts.package import Package
+from nvc_check.models.artifacts.symbols import Symbols
 from nvc_check.models.digest import canonical_json, document_digest
-from nvc_check.models.package import Package
-from nvc_check.models.symbols import Symbols
 from nvc_check.runtimes.leg import LegSpec, checked_options
 from nvc_check.runtimes.registry import ENGINES, knobs_of, registered
 

@@ -1,0 +1,182 @@
+"""The exported directory: what is in it, and reading it with every digest checked.
+
+manifest.json      what the codec is, the grids at the boundaries, SHA-256 of every other file, package digest
+certificate.json   per integer graph and node: bound, verdict, reason
+tables.npz         frozen integer CDFs, thresholds, offsets; never rebuilt on the decoding machine
+codec.safetensors  all weights (float16-representable), for the torch leg and for encoding
+fp32/              entropy.onnx, frame.onnx
+int/               entropy.qdq.onnx, entropy.carrier.onnx; at scope decoder also frame.qdq.onnx, frame.carrier.onnx
+
+Of a user's ONNX decoder: manifest.json, certificate.json, fp32/decoder.onnx, int/decoder.qdq.onnx and .carrier.onnx.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nvc_check.models.artifacts.tables import Tables
+from nvc_check.models.digest import canonical_json, document_digest, file_digest
+from nvc_check.models.errors import BadArtifactError
+
+SCHEMA = "nvc-check/package/1"
+FLAVOURS = ("qdq", "carrier")
+SCOPES = ("hyperprior", "decoder")
+USER_GRAPH = "decoder"  # the graph of a package of kind `graph`
+OUTPUT = "output/"  # in front of the name of what it gives
+MOST_DECIBELS = 999.0  # what stands for no difference
+FRAME_PEAK = 255  # of the int32 frames that integer frame graphs give: a picture in 8-bit steps, clipped
+
+
+@dataclass(frozen=True)
+class Part:
+    """One hyperprior of the codec: `image`, or `keyframe`, `motion`, `residual` of a video codec.
+
+    Attributes:
+        y_channels, z_channels: channels of the latent (1, M, H/16, W/16) and hyper-latent (1, N, H/64, W/64).
+        z_min, z_max: range to which the integer path clips the symbols z; the encoder clamps the same way.
+        scales_exponent: e of the grid on which the integer path compares scales, value = integer * 2^e.
+        means_exponent: e of the int32 means; None where the codec has no means.
+        y_min, y_max: scope decoder: range to which the frame graphs clip the symbols y; the encoder clamps alike.
+    """
+
+    y_channels: int
+    z_channels: int
+    z_min: int
+    z_max: int
+    scales_exponent: int
+    means_exponent: int | None
+    y_min: int | None = None
+    y_max: int | None = None
+
+
+@dataclass(frozen=True)
+class GridTensor:
+    """An int32 input or output of a user's graph: (1, channels, h, w), real value = integer * 2^exponent.
+
+    Inputs are clipped to [low, high], outputs lie within. `dtype` is what the float graph has: float32, or int32 with
+    exponent 0. `shape`: of an input, (1, C, h, w) or (1, C), None where any size goes. `peak`: of an input that is a
+    picture, the value of white, 1 or 255 as a rule; None where that is not known.
+    """
+
+    channels: int
+    exponent: int
+    low: int
+    high: int
+    dtype: str = "float32"
+    shape: Sequence[int | None] | None = None
+    peak: float | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What manifest.json says; `multiple` is what height and width are padded to.
+
+    `kind` is `image`, `video`, or `graph`: a user's ONNX decoder, which has `inputs` and `outputs` in place of parts.
+    `fidelity`, of a graph: output -> signal to noise over the calibration of the integers against the float decoder,
+    10 log10(var(float) / mean((integer * 2^e - float)^2)) in dB; 999 where nothing differs.
+    """
+
+    name: str
+    architecture: str
+    kind: str
+    precision: str
+    scope: str
+    exact: bool
+    multiple: int
+    parts: dict[str, Part]
+    files: dict[str, str]
+    digest: str
+    inputs: dict[str, GridTensor] = field(default_factory=dict)
+    outputs: dict[str, GridTensor] = field(default_factory=dict)
+    fidelity: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"schema": SCHEMA, **asdict(self)}
+
+
+def graph_name(part: str, graph: str) -> str:
+    """File stem of a part's graph: `entropy` of an image codec, `motion_entropy` of a video codec."""
+    return graph if part == "image" else f"{part}_{graph}"
+
+
+def tensor_name(part: str, tensor: str) -> str:
+    """`indexes` of an image codec, `motion/indexes` of a video codec."""
+    return tensor if part == "image" else f"{part}/{tensor}"
+
+
+class Package:
+    """A package on disk whose files were all found as the manifest describes them."""
+
+    def __init__(self, root: Path, manifest: Manifest) -> None:
+        self.root = root
+        self.manifest = manifest
+
+    @classmethod
+    def open(cls, root: Path) -> Package:
+        """Reads and verifies.
+
+        Raises:
+            BadArtifactError: not a package, a damaged manifest, or a file that is missing or altered.
+        """
+        manifest = _read_manifest(root / "manifest.json")
+        for name, expected in manifest.files.items():
+            if not (root / name).is_file():
+                raise BadArtifactError(f"{root}: {name} is missing; the manifest lists it: export the package again")
+            found = file_digest(root / name)
+            if found != expected:
+                raise BadArtifactError(
+                    f"{root}: {name} has SHA-256 {found[:12]}…, the manifest says {expected[:12]}…:"
+                    " the file was altered or damaged; export the package again"
+                )
+        return cls(root, manifest)
+
+    def graph(self, path: str, graph: str, flavour: str = "qdq") -> Path:
+        """The ONNX file that a leg runs: `path` fp32 or int; `graph` entropy or frame (scope hyperprior: fp32)."""
+        if path == "fp32" or (self.manifest.scope == "hyperprior" and graph.endswith("frame")):
+            return self.root / "fp32" / f"{graph}.onnx"
+        return self.root / "int" / f"{graph}.{flavour}.onnx"
+
+    def tables(self, part: str) -> Tables:
+        with np.load(self.root / "tables.npz") as arrays:
+            return Tables.from_arrays({k.split("/")[1]: arrays[k] for k in arrays.files if k.startswith(f"{part}/")})
+
+
+def write_manifest(root: Path, manifest: Manifest) -> Manifest:
+    """Fills in the files' digests and the package digest, and writes manifest.json."""
+    files = {p.relative_to(root).as_posix(): file_digest(p) for p in sorted(root.rglob("*")) if p.is_file()}
+    files.pop("manifest.json", None)
+    document = {**manifest.to_json(), "files": files}
+    document["digest"] = document_digest(document)
+    (root / "manifest.json").write_text(canonical_json(document), encoding="utf-8")
+    return _read_manifest(root / "manifest.json")
+
+
+def _read_manifest(file: Path) -> Manifest:
+    if not file.is_file():
+        raise BadArtifactError(f"{file.parent}: no manifest.json, expected a package that `nvc-check export` wrote")
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        schema = document.pop("schema")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BadArtifactError(f"{file}: not a manifest ({error}); export the package again") from error
+    if schema != SCHEMA:
+        raise BadArtifactError(f"{file}: schema {schema!r}, expected {SCHEMA!r}; export the package with this version")
+    expected = document_digest({"schema": schema, **document})
+    if document.get("digest") != expected:
+        raise BadArtifactError(
+            f"{file}: digest {str(document.get('digest'))[:12]}… does not fit its content ({expected[:12]}…):"
+            " the manifest was altered or damaged; export the package again"
+        )
+    try:
+        document["parts"] = {name: Part(**part) for name, part in document["parts"].items()}
+        for end in ("inputs", "outputs"):
+            document[end] = {name: GridTensor(**tensor) for name, tensor in document.get(end, {}).items()}
+        return Manifest(**document)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise BadArtifactError(f"{file}: not a manifest of {SCHEMA} ({error}); export the package again") from error
