@@ -47,6 +47,7 @@ class Abstract:
         shape: sizes as far as they are known.
         codes: lowest and highest integer, zero point included, behind a dequantized uint8 tensor.
         linear: the linear map that made it, where there is one.
+        factors: lowest and highest octave of products of the constants behind it, as in factors.py.
     """
 
     exponent: Float64
@@ -59,6 +60,7 @@ class Abstract:
     shape: Shape = None
     codes: tuple[float, float] | None = None
     linear: Linear | None = None
+    factors: tuple[float, float] = (0.0, 0.0)
 
     @property
     def reach(self) -> Float64:

@@ -8,7 +8,7 @@ Any ONNX file of opset 11 to 23 is read; what has no rule is not exact, and what
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,14 @@ import onnx
 from onnx import numpy_helper
 
 from nvc_check.exporter.certificate.abstract import Abstract, Float64, Shape, of_constant, uniform
+from nvc_check.exporter.certificate.document import STANDARD, flaw
+from nvc_check.exporter.certificate.factors import factors_of
+from nvc_check.exporter.certificate.idioms import known
+from nvc_check.exporter.certificate.idioms.forms import node_form, seam_forms
 from nvc_check.exporter.certificate.idioms.kernels import Topology, kernel, placement_hazards
 from nvc_check.exporter.certificate.idioms.rewrites import rewrite_hazards
 from nvc_check.exporter.certificate.refusals import refusal
+from nvc_check.exporter.certificate.rules.attributes import check_attributes
 from nvc_check.exporter.certificate.rules.selection import INTEGERS
 from nvc_check.exporter.certificate.rules.shapes import folded
 from nvc_check.exporter.certificate.rules.table import RULES
@@ -26,9 +31,9 @@ from nvc_check.exporter.certificate.targets import EVERY, TARGETS, UNFOLD, WINOG
 from nvc_check.exporter.certificate.terms import Call, Outcome, Refused
 from nvc_check.models.grid import FLOAT32_EXACT
 
-OPSETS = range(11, 24)
 INT32 = 1 << 31
 SMALLEST, LARGEST = -126, 2.0**127  # exponents of normal float32: a runtime may flush what is smaller to zero
+EXACT, PROVED, NOT_EXACT = "exact", "exact in arithmetic", "not exact"
 MALFORMED = (TypeError, ValueError, IndexError, KeyError, AttributeError, AssertionError, ArithmeticError)
 QUANTIZE = "quantize the input: QuantizeLinear with a power-of-two scale, or integers into the graph"
 
@@ -74,8 +79,11 @@ class Certificate:
 
     Attributes:
         exact: every node is, on every runtime that meets `assumptions`.
-        targets: name -> whether the graph is exact there, which asks for the target's guarantees and defects too.
+        targets: name -> whether the graph is proved there, with the target's guarantees, and no known fault meets it.
         conditions: on the inputs, e.g. "sizes up to 8192".
+        verdicts: name -> "exact", "exact in arithmetic" or "not exact"; exact is what is proved, and all of whose forms
+            were measured there.
+        unmeasured: name -> the forms that were never measured there, where the graph is proved.
     """
 
     graph: str
@@ -84,6 +92,8 @@ class Certificate:
     nodes: tuple[NodeCertificate, ...]
     targets: dict[str, bool]
     conditions: tuple[str, ...] = ()
+    verdicts: dict[str, str] = field(default_factory=dict)
+    unmeasured: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def failures(self, target: str) -> Iterable[tuple[NodeCertificate, Hazard]]:
         """The nodes that are not exact on `target`, each with its first reason."""
@@ -100,10 +110,27 @@ def certify(model: onnx.ModelProto) -> Certificate:
     walk = _Walk(model)
     with np.errstate(all="ignore"):  # what overflows is not finite, and refused for that
         nodes = tuple(walk.node(node, position) for position, node in enumerate(model.graph.node))
+    nodes = nodes or (walk.nothing(),)
     assumptions = tuple(sorted({a for node in nodes for a in node.assumptions}))
     targets = {name: not any(node.failures(target) for node in nodes) for name, target in TARGETS.items()}
     exact = all(node.exact for node in nodes)
-    return Certificate(model.graph.name, exact, assumptions, nodes, targets, tuple(sorted(walk.conditions)))
+    unmeasured = {name: known.unmeasured(walk.forms, name) for name, proved in targets.items() if proved}
+    verdicts = {name: _verdict(proved, unmeasured.get(name)) for name, proved in targets.items()}
+    conditions = tuple(sorted(walk.conditions))
+    return Certificate(model.graph.name, exact, assumptions, nodes, targets, conditions, verdicts, unmeasured)
+
+
+def _verdict(proved: bool, unmeasured: tuple[str, ...] | None) -> str:
+    return NOT_EXACT if not proved else PROVED if unmeasured else EXACT
+
+
+def forms_of(model: onnx.ModelProto) -> tuple[str, ...]:
+    """The forms of its nodes and seams, each once; of nodes that are refused, none."""
+    walk = _Walk(model)
+    with np.errstate(all="ignore"):
+        for position, node in enumerate(model.graph.node):
+            walk.node(node, position)
+    return tuple(walk.forms)
 
 
 def tensor_ranges(model: onnx.ModelProto) -> dict[str, tuple[Float64, Float64]]:
@@ -118,18 +145,23 @@ class _Walk:
     """What is known of every tensor on the way through a graph."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        self.opset = next((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), 0)
+        self.flaw = flaw(model)
+        self.opset = next((item.version for item in model.opset_import if item.domain in STANDARD), 0)
         self.shapes = _shapes(model)
         self.topology = Topology(model.graph)
         self.conditions: set[str] = set()
+        self.forms: dict[str, None] = {}  # a set that keeps its order
+        self.quantized = any(node.op_type == "QuantizeLinear" for node in model.graph.node)
         self.inputs = {item.name for item in model.graph.input}
         self.values: dict[str, Abstract | None] = {}
-        for item in model.graph.initializer:
-            self.values[item.name] = _initializer(item)
+        for item in model.graph.initializer:  # one that is an input too may be another value at run time
+            self.values[item.name] = None if item.name in self.inputs else _initializer(item)
         for item in model.graph.sparse_initializer:
             self.values[item.values.name] = None
+        initialized = {item.name for item in model.graph.initializer}
         for graph_input in model.graph.input:
-            self.values[graph_input.name] = self._input(graph_input)
+            if graph_input.name not in initialized:
+                self.values[graph_input.name] = self._input(graph_input)
 
     def _input(self, info: onnx.ValueInfoProto) -> Abstract | None:
         kind = info.type.tensor_type.elem_type
@@ -155,12 +187,15 @@ class _Walk:
             form = Refused(f"a form of {node.op_type} without a rule ({error})", "check the file with onnx.checker")
             return self._refused(node, name, form)
         self.conditions.update(outcome.conditions)
-        return self._verdict(node, name, call, outcome)
+        verdict = self._verdict(node, name, call, outcome)
+        self.forms[node_form(node, self.values)] = None
+        self.forms.update(dict.fromkeys(seam_forms(node, self.values, self.topology, self.quantized)))
+        return verdict
 
     def _outcome(self, node: onnx.NodeProto) -> tuple[Call, Outcome]:
-        if self.opset not in OPSETS:
-            raise Refused(f"opset {self.opset} is outside {OPSETS[0]} to {OPSETS[-1]}", "convert it to opset 18")
-        if node.domain not in ("", "ai.onnx") or (node.op_type not in RULES):
+        if self.flaw is not None:
+            raise Refused(*self.flaw)
+        if node.domain not in STANDARD or (node.op_type not in RULES):
             raise refusal(node.op_type, node.domain)
         for name in node.input:
             if name and self.values.get(name) is None:
@@ -174,6 +209,9 @@ class _Walk:
             if value is not None and not value.finite and node.op_type not in ("Clip", "QuantizeLinear", "Shape"):
                 what = f"input {name} is float32 and on no grid" if name in self.inputs else f"{name} is not finite"
                 raise Refused(what, QUANTIZE)
+            if value is not None and value.constant is not None:
+                _check_normal(name, value)
+        check_attributes(call)
         constants = folded(node, call, self.opset)
         if constants is not None:
             return call, Outcome(tuple(constants), kernel="constant")
@@ -192,7 +230,7 @@ class _Walk:
         results, hazards = [], [*outcome.hazards, *rewrite_hazards(node, call, self.topology, self.values)]
         bound = outcome.bound
         for name, shape, value in zip(node.output, call.shapes, outcome.results, strict=True):
-            settled = _settled(value, shape)
+            settled = _settled(replace(value, factors=factors_of(call)), shape)
             if settled.constant is None:
                 bound = max(bound, settled.integers)
                 settled = self._in_range(name, node, settled, bound)
@@ -237,6 +275,10 @@ class _Walk:
             hazards=outcome.hazards,
         )
 
+    def nothing(self) -> NodeCertificate:
+        """What stands in the certificate of a graph without nodes: an empty claim is none."""
+        return self._refused(onnx.NodeProto(), "(graph)", Refused(*(self.flaw or ("the graph has no nodes", ""))))
+
     def _refused(self, node: onnx.NodeProto, name: str, refused: Refused) -> NodeCertificate:
         self.values.update(dict.fromkeys(node.output))
         reason = str(refused)
@@ -264,6 +306,15 @@ def _initializer(item: onnx.TensorProto) -> Abstract | None:
     except MALFORMED:  # strings, 4-bit types
         return None
     return value if value.dtype in (*INTEGERS, "float32") else None
+
+
+def _check_normal(name: str, value: Abstract) -> None:
+    """Raises Refused for constants that a runtime may flush to zero."""
+    array = value.constant
+    if array is not None and array.dtype == np.float32:
+        magnitudes = np.abs(array[array != 0])
+        if magnitudes.size and float(magnitudes.min()) < 2.0**SMALLEST:
+            raise Refused(f"{name} holds subnormal numbers, which runtimes flush to zero", "constants of 2^-126 on")
 
 
 def _settled(value: Abstract, shape: Shape) -> Abstract:

@@ -38,12 +38,30 @@ def _add(call: Call) -> Outcome:
     exponent = np.minimum(a.exponent, b.exponent)
     result = Abstract(exponent, a.low + b.low, a.high + b.high, dtype=a.dtype)
     x, addend = (b, a) if a.constant is not None else (a, b)
-    if addend.constant is None or a.dtype != "float32":
+    if a.dtype != "float32":
         return one(result)
+    if addend.constant is None:
+        return one(_joined_sums(a, b, result))
     chain = _linear(x)
     offset = chain.offset + addend.reach
     _fits(offset / np.exp2(exponent), "the sum of the constants added")
     return one(replace(result, linear=replace(chain, offset=offset)))
+
+
+def _joined_sums(a: Abstract, b: Abstract, result: Abstract) -> Abstract:
+    """Behind a convolution or MatMul an addition may be one of its addends (A5): the partial sums of both together."""
+    chains = [_linear(x) for x in (a, b)]
+    if not any(chain.products for chain in chains):
+        return result
+    steps = sum(
+        (chain.steps * np.exp2(x.exponent - result.exponent) for chain, x in zip(chains, (a, b), strict=True)),
+        np.zeros(1),
+    )
+    _fits(steps, "a sum together with what is added to it")
+    offset = chains[0].offset + chains[1].offset
+    octaves = [chain.octaves for chain in chains]
+    span = (min(low for low, _ in octaves), max(high for _, high in octaves))
+    return replace(result, linear=Linear(steps, max(chain.bits for chain in chains), offset, span, products=True))
 
 
 def _product(x: Abstract, factor: Abstract) -> Abstract:

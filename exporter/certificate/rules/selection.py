@@ -13,7 +13,7 @@ from nvc_check.exporter.certificate.terms import NUMBERS, Call, Outcome, Refused
 from nvc_check.models.grid import FLOAT32_EXACT, finest_exponents
 
 LARGEST_SLOPE = 256
-INTEGERS = ("bool", "int8", "uint8", "int16", "uint16", "int32", "int64")
+INTEGERS = ("bool", "int8", "uint8", "int32", "int64")
 
 
 def _cast(call: Call) -> Outcome:
@@ -67,7 +67,8 @@ def _extreme(call: Call) -> Outcome:
     for value in values[1:]:
         low, high = choose(low, value.low), choose(high, value.high)
         exponent = np.minimum(exponent, value.exponent)
-    return one(Abstract(exponent, low, high, dtype=values[0].dtype))
+    hazards = dict.fromkeys(h for value in values for h in wide_integers(call, value))
+    return one(Abstract(exponent, low, high, dtype=values[0].dtype), hazards=tuple(hazards))
 
 
 def _relu(call: Call) -> Outcome:
@@ -123,9 +124,10 @@ def _whole(call: Call) -> Outcome:
 
 
 def _compare(call: Call) -> Outcome:
+    hazards = [h for x in (call.input(0), call.input(1)) for h in wide_integers(call, x)]
     for position in (0, 1):
         require_type(call.input(position), *NUMBERS, "bool")
-    return one(bounded(0, 1, "bool"))
+    return one(bounded(0, 1, "bool"), hazards=tuple(dict.fromkeys(hazards)))
 
 
 def _logic(call: Call) -> Outcome:

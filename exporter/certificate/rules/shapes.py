@@ -16,6 +16,7 @@ from nvc_check.exporter.certificate.terms import NUMBERS, Call, Outcome, Refused
 from nvc_check.models.grid import FLOAT32_EXACT
 
 SHAPES = "shape"
+TYPES = ("bool", "float32", "int8", "uint8", "int32", "int64")
 FOLDED_ELEMENTS = 1 << 22
 MOVES = {"Concat", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Tile"}
 MOVES |= {"Transpose", "Unsqueeze", "Where"}
@@ -65,7 +66,10 @@ def _may_fold(op_type: str, call: Call, arrays: dict[str, NDArray[Any]]) -> bool
 def _constant(call: Call) -> Outcome:
     for name, value in call.attributes.items():
         if name == "value":
-            return one(of_constant(numpy_helper.to_array(value)), kernel="constant")
+            array = numpy_helper.to_array(value)
+            if str(array.dtype) not in TYPES:
+                raise Refused(f"a constant of type {array.dtype}", "float32 or int32 constants")
+            return one(of_constant(array), kernel="constant")
         if name in ("value_float", "value_floats"):
             return one(of_constant(np.array(value, np.float32)), kernel="constant")
         if name in ("value_int", "value_ints"):
