@@ -18,21 +18,30 @@ LOWEST, HIGHEST = -126.0, 127.0  # octaves of normal float32 numbers
 ROUNDED: Final = frozenset({"Ceil", "Floor", "QuantizeLinear", "Round"})
 PRODUCTS: Final = frozenset({"Conv", "ConvTranspose", "Div", "Gemm", "MatMul", "Mul", "PRelu"})
 SUMS: Final = frozenset({"Add", "Sub"})
+QUANTIZERS: Final = frozenset({"DequantizeLinear", "QuantizeLinear"})
+Octaves = tuple[float, float]
 
 
-def factors_of(call: Call) -> tuple[float, float]:
+def factors_of(call: Call) -> Octaves:
     """Lowest and highest octave of the products of constants behind the outputs of a node; (0, 0) behind a rounding.
 
     Raises:
         Refused: a product of constants that is no normal float32 number.
     """
-    computed = [v for v in call.inputs if v is not None and v.constant is None]
-    low = sum(v.factors[0] for v in computed)
-    high = sum(v.factors[1] for v in computed)
-    for value in call.inputs:
-        if value is not None and value.constant is not None and _multiplies(call, value):
-            least, most = _octaves(value)
-            least, most = (-most, -least) if call.op_type in ("Div", "QuantizeLinear") else (least, most)
+    computed = [v.factors for v in call.inputs if v is not None and v.constant is None]
+    if call.op_type in PRODUCTS:
+        low, high = sum(v[0] for v in computed), sum(v[1] for v in computed)
+    else:
+        low, high = min((v[0] for v in computed), default=0.0), max((v[1] for v in computed), default=0.0)
+    for position, value in enumerate(call.inputs):
+        if value is None or value.constant is None or value.dtype != "float32":
+            continue
+        least, most = _octaves(value)
+        if _added(call.op_type, position):
+            low, high = min(low, least), max(high, most)
+        elif call.op_type in PRODUCTS or (call.op_type in QUANTIZERS and position == 1):
+            divides = call.op_type in ("Div", "QuantizeLinear")
+            least, most = (-most, -least) if divides else (least, most)
             low, high = low + min(least, 0.0), high + max(most, 0.0)
     if computed and (low < LOWEST or high > HIGHEST):
         raise Refused(
@@ -43,14 +52,12 @@ def factors_of(call: Call) -> tuple[float, float]:
     return (0.0, 0.0) if call.op_type in ROUNDED else (low, high)
 
 
-def _multiplies(call: Call, value: Abstract) -> bool:
-    if call.op_type in ("DequantizeLinear", "QuantizeLinear"):
-        return len(call.inputs) > 1 and value is call.inputs[1]
-    return call.op_type in PRODUCTS | SUMS and value.dtype == "float32"
+def _added(op_type: str, position: int) -> bool:
+    """Whether an input is a summand: it is multiplied by what comes behind, not by what came before."""
+    return op_type in SUMS or (op_type in ("Conv", "ConvTranspose", "Gemm") and position == 2)
 
 
-def _octaves(value: Abstract) -> tuple[float, float]:
-    assert value.constant is not None
+def _octaves(value: Abstract) -> Octaves:
     magnitudes = np.abs(np.asarray(value.constant, np.float64).reshape(-1))
     magnitudes = magnitudes[magnitudes > 0]
     if not magnitudes.size:

@@ -51,8 +51,9 @@ def chosen() -> tuple[tuple[str, ...], tuple[str, ...]]:
 class LegUnderTest:
     """Runs cases in the leg's own environment and process; starts it anew after a crash."""
 
-    def __init__(self, spelled: str) -> None:
+    def __init__(self, spelled: str, allow_fallback: bool = False) -> None:
         self._spec = LegSpec.parse(spelled)
+        self._allowed = ["--allow-fallback"] if allow_fallback else []
         self._folder = tempfile.TemporaryDirectory(prefix="nvc-check-conformance-")
         self._process: subprocess.Popen[bytes] | None = None
         self._starts = 0
@@ -88,7 +89,7 @@ class LegUnderTest:
         scratch.mkdir()
         command, variables = command_of(self._spec, scratch)
         assert command[-len(WORKER) :] == WORKER
-        program = [str(Path(__file__).with_name("one_leg.py")), self._spec.name]
+        program = [str(Path(__file__).with_name("one_leg.py")), self._spec.name, *self._allowed]
         self._process = subprocess.Popen(
             [*command[: -len(WORKER)], *program],
             env={**variables, "TMPDIR": str(scratch)},

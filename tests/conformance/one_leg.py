@@ -1,4 +1,5 @@
-"""The process of one leg under test: `python one_leg.py LEG`, messages of runtimes/wire.py on its standard streams.
+"""The process of one leg under test: `python one_leg.py LEG [--allow-fallback]`, messages of
+runtimes/process/wire.py on its standard streams.
 
 {"engine"} or {"error"} once, then {"model": file} + inputs -> {} + outputs, or {"error"} where it cannot run.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from nvc_check.models.artifacts.package import Manifest, Package
@@ -22,7 +24,8 @@ def main() -> None:
     # one graph needs no package
     package = Package(Path(), Manifest("conformance", "", "image", "w8a8", "hyperprior", True, 1, {}, {}, ""))
     try:
-        engine = open_engine(LegSpec.parse(sys.argv[1]), package)
+        spec = replace(LegSpec.parse(sys.argv[1]), allow_fallback="--allow-fallback" in sys.argv)
+        engine = open_engine(spec, package)
     except NvcCheckError as error:
         send(replies, {"error": str(error)})
         return

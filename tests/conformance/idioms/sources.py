@@ -1,0 +1,99 @@
+"""Graphs that the exporter writes: from every attribute variant, from random decoders, and the packages' own."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from numpy.typing import NDArray
+from onnx import helper
+from property.attribute_variants import calibration, variants
+from property.random_decoders import RandomDecoder
+
+from nvc_check.exporter.graph_compiler import CompiledGraph, compile_graph
+from nvc_check.exporter.network.model import prepared_source, read_source
+from nvc_check.models.errors import NvcCheckError
+
+Feeds = list[dict[str, NDArray[Any]]]
+WIDER = 3  # every so many are exported with activations of 16 bits too
+HEIGHT, WIDTH = 5, 3  # of a latent whose sides are symbols
+
+
+def names(decoders: int, packages: Sequence[str]) -> list[str]:
+    """What there is to export: "package FOLDER", "variant 12", "decoder 3", and those at 16 bits: "variant 12 16"."""
+    numbers = range(sum(1 for _ in variants()))
+    drafted = [f"variant {number} {bits}" for number in numbers for bits in (8, 16) if bits == 8 or number % WIDER == 0]
+    random = [f"decoder {seed} {bits}" for seed in range(decoders) for bits in (8, 16) if bits == 8 or not seed % WIDER]
+    return [*[f"package {folder}" for folder in packages], *drafted, *random]
+
+
+def graphs(source: str) -> Iterator[tuple[str, onnx.ModelProto]]:
+    """(name, integer graph) of a source; none where the exporter refuses it, which it says elsewhere."""
+    kind, _, which = source.partition(" ")
+    if kind == "package":
+        for file in sorted(Path(which).glob("int/*.onnx")):
+            yield f"{which}/{file.name}", onnx.load(file)
+        return
+    number, bits = map(int, which.split())
+    try:
+        made = (_variant if kind == "variant" else _decoder)(number, bits)
+    except NvcCheckError:
+        return
+    for flavour, model in made.graphs.items():
+        yield f"{source} {flavour}", ir.to_proto(model)
+
+
+def _variant(number: int, bits: int) -> CompiledGraph:
+    variant = next(v for place, v in enumerate(variants()) if place == number)
+    given = [
+        {name: x.astype(np.float32) for name, x in example.items()} for example in calibration(variant, variant.rng)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "variant.onnx"
+        onnx.save(variant.model, file)
+        return compile_graph(read_source(file), given, bits)
+
+
+def _decoder(seed: int, bits: int) -> CompiledGraph:
+    decoder = RandomDecoder(seed)
+    return compile_graph(prepared_source(decoder.model, "decoder"), decoder.examples, bits)
+
+
+def feeds(model: onnx.ModelProto, seed: int = 0) -> Feeds:
+    """Inputs: usual values, wide ones, zeros, the ends of 8 and 16 bits, and escapes far beyond."""
+    rng = np.random.default_rng(seed)
+    limits = np.iinfo(np.int32)
+
+    def drawn(shape: tuple[int, ...], kind: int) -> NDArray[Any]:
+        draws = (
+            lambda: np.rint(rng.laplace(0, 4, shape)),
+            lambda: np.rint(rng.laplace(0, 3000, shape)),
+            lambda: np.zeros(shape),
+            lambda: rng.choice([-32768, -129, -128, -1, 0, 1, 127, 128, 255, 256, 32767], shape),
+            lambda: rng.choice([limits.min, limits.max, 2**24 + 1, -5], shape),
+        )
+        return np.asarray(draws[kind]())
+
+    def of(value: onnx.ValueInfoProto, kind: int) -> NDArray[Any]:
+        typed = value.type.tensor_type
+        values = drawn(_sides(typed), kind)
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(typed.elem_type))
+        return values.astype(dtype) if dtype.kind == "f" else np.clip(values, limits.min, limits.max).astype(dtype)
+
+    return [{value.name: of(value, kind) for value in model.graph.input} for kind in range(5)]
+
+
+def _sides(typed: onnx.TypeProto.Tensor) -> tuple[int, ...]:
+    """Fixed sides, and sizes for symbols: "16*height" is 16 times that of "height"."""
+    known = {"height": HEIGHT, "width": WIDTH, "h": HEIGHT, "w": WIDTH}
+    sides = []
+    for place, side in enumerate(typed.shape.dim):
+        factor, _, symbol = side.dim_param.rpartition("*")
+        usual = 1 if place == 0 else HEIGHT
+        sides.append(side.dim_value or int(factor or 1) * known.get(symbol, usual))
+    return tuple(sides)
