@@ -3,26 +3,29 @@
 JSON (`nvc-check/certificate/1`):
     schema, source, target
     exact       whether the source is exact for the target; of a package: each graph in at least one flavour
+    verdict     "exact", "exact in arithmetic" (some form of it was never measured there) or "not exact"
     stored      of a package: "agrees" or "differs", the certificate.json inside against the one computed; else null
     assumptions name -> text, of those that a graph needs (design: A1 to A5)
     graphs      file -> graph, exact (under its assumptions), assumptions, conditions (on inputs and sizes),
-                targets (name -> exact there), nodes [{name, op_type, exact, bound (steps of the grid), operand_bits,
+                targets (name -> proved there, no known fault), verdicts (name -> verdict), unmeasured (name -> forms
+                that were never measured there), nodes [{name, op_type, exact, bound (steps of the grid), operand_bits,
                 rounding, assumptions, reason, cure, kernel, hazards [{targets, reason, cure}]}]
 
-Exit codes: 3 where the stored certificate differs, else 4 where something is not exact, else 0.
+Exit codes: 3 where the stored certificate differs, else 4 where something is not exact, else 0. With --arithmetic,
+"exact in arithmetic" is 0 too.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import onnx
 
 from nvc_check.exporter.certificate.targets import ASSUMPTIONS, TARGETS
-from nvc_check.exporter.certificate.walk import Certificate
+from nvc_check.exporter.certificate.walk import EXACT, NOT_EXACT, PROVED, Certificate
 from nvc_check.exporter.certificate.walk import certify as certify_model
 from nvc_check.models.artifacts.package import Package
 from nvc_check.models.digest import canonical_json
@@ -30,6 +33,7 @@ from nvc_check.models.errors import BadArtifactError, ExportRefusedError, UsageE
 
 SCHEMA = "nvc-check/certificate/1"
 STORED = "certificate.json"
+EXTERNAL = onnx.TensorProto.EXTERNAL
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,14 @@ class Certified:
     Attributes:
         certificates: file name -> its certificate; of a package relative to it, in the order of their names.
         differences: where the stored certificate says something else, one line each; None where none is stored.
+        arithmetic: the proof is enough, whatever was measured.
     """
 
     source: str
     target: str
     certificates: dict[str, Certificate]
     differences: tuple[str, ...] | None = None
+    arithmetic: bool = False
 
     @property
     def flavours(self) -> dict[str, list[str]]:
@@ -57,10 +63,16 @@ class Certified:
     def serving(self, graph: str, target: str) -> list[str]:
         return [file for file in self.flavours[graph] if self.certificates[file].targets[target]]
 
-    def exact_for(self, target: str) -> bool:
+    def verdict(self, target: str) -> str:
         """Every graph under its assumptions, and each in a flavour whose assumptions `target` keeps."""
         sound = self.differences is None or all(certificate.exact for certificate in self.certificates.values())
-        return sound and all(self.serving(graph, target) for graph in self.flavours)
+        best = [
+            {self.certificates[file].verdicts[target] for file in self.serving(graph, target)}
+            for graph in self.flavours
+        ]
+        if not sound or not best or not all(best):
+            return NOT_EXACT
+        return EXACT if all(EXACT in verdicts for verdicts in best) else PROVED
 
     @property
     def assumptions(self) -> list[str]:
@@ -71,14 +83,16 @@ class Certified:
     def exit_code(self) -> int:
         if self.differences:
             return BadArtifactError.exit_code
-        return 0 if self.exact_for(self.target) else ExportRefusedError.exit_code
+        enough = (EXACT, PROVED) if self.arithmetic else (EXACT,)
+        return 0 if self.verdict(self.target) in enough else ExportRefusedError.exit_code
 
     def to_json(self) -> str:
         document = {
             "schema": SCHEMA,
             "source": self.source,
             "target": self.target,
-            "exact": self.exact_for(self.target),
+            "exact": self.verdict(self.target) == EXACT,
+            "verdict": self.verdict(self.target),
             "stored": None if self.differences is None else "differs" if self.differences else "agrees",
             "assumptions": {name: ASSUMPTIONS[name] for name in self.assumptions},
             "graphs": {file: certificate.to_json() for file, certificate in self.certificates.items()},
@@ -86,7 +100,7 @@ class Certified:
         return canonical_json(document)
 
 
-def certify(source: Path, target: str = "any") -> Certified:
+def certify(source: Path, target: str = "any", arithmetic: bool = False) -> Certified:
     """Of a package (folder) or an ONNX file.
 
     Raises:
@@ -96,10 +110,10 @@ def certify(source: Path, target: str = "any") -> Certified:
     if target not in TARGETS:
         raise UsageError(f"--target {target}: expected one of {', '.join(TARGETS)}")
     if source.is_dir():
-        return certify_package(Package.open(source), target)
+        return replace(certify_package(Package.open(source), target), arithmetic=arithmetic)
     if not source.is_file():
         raise UsageError(f"{source}: not found; expected a package of `nvc-check export` or an ONNX file")
-    return Certified(str(source), target, {source.name: certify_model(_read(source))})
+    return Certified(str(source), target, {source.name: certify_model(_read(source))}, arithmetic=arithmetic)
 
 
 def certify_package(package: Package, target: str = "any") -> Certified:
@@ -108,20 +122,21 @@ def certify_package(package: Package, target: str = "any") -> Certified:
     Raises:
         BadArtifactError: a graph or certificate.json cannot be read.
     """
+    for file in package.integer_graphs():
+        if file not in package.manifest.files:
+            raise BadArtifactError(f"{package.root}: {file} is not in the manifest's files; export the package again")
     files = sorted(name for name in package.manifest.files if name.startswith("int/") and name.endswith(".onnx"))
     certificates = {name: certify_model(_read(package.root / name)) for name in files}
     return Certified(str(package.root), target, certificates, _differences(package, certificates))
 
 
-def stored_targets(package: Package) -> list[str]:
-    """The targets on which every graph of a package just exported is exact in at least one flavour."""
-    stored: dict[str, dict[str, Any]] = json.loads((package.root / STORED).read_text(encoding="utf-8"))
-    graphs = {file.split(".")[0] for file in stored}
-    return [
-        target
-        for target in TARGETS
-        if all(any(stored[f]["targets"][target] for f in stored if f.split(".")[0] == graph) for graph in graphs)
-    ]
+def verdicts_of(package: Package) -> dict[str, list[str]]:
+    """Verdict -> targets with it, of a package just exported."""
+    certified = certify_package(package)
+    found: dict[str, list[str]] = {}
+    for target in TARGETS:
+        found.setdefault(certified.verdict(target), []).append(target)
+    return found
 
 
 def verified_package(folder: Path) -> tuple[Package, Certified]:
@@ -149,9 +164,14 @@ def verified_package(folder: Path) -> tuple[Package, Certified]:
 
 def _read(file: Path) -> onnx.ModelProto:
     try:
-        model = onnx.load(file)
+        model = onnx.load(file, load_external_data=False)
     except Exception as error:  # protobuf raises a class of its own
         raise BadArtifactError(f"{file}: not a whole ONNX model ({error}); export it again") from error
+    outside = next((item.name for item in model.graph.initializer if item.data_location == EXTERNAL), None)
+    if outside is not None:
+        raise BadArtifactError(
+            f"{file}: the weights of {outside} lie in another file, expected all in one; onnx.save writes that"
+        )
     if not model.graph.node and not model.graph.output:
         raise BadArtifactError(f"{file}: an ONNX model without a graph; export it again")
     return model
@@ -174,7 +194,7 @@ def _differences(package: Package, certificates: dict[str, Certificate]) -> tupl
 
 
 def _canonical(certificate: Certificate) -> str:
-    return canonical_json(certificate.to_json())
+    return canonical_json(certificate.stored())
 
 
 def _changed(stored: dict[str, Any], computed: dict[str, Any]) -> list[str]:

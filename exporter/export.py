@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 
-from nvc_check.exporter.certificate.walk import Certificate, certify
+from nvc_check.exporter.certificate.walk import EXACT, Certificate, certify
 from nvc_check.exporter.frames import inter_graphs, picture_graphs
 from nvc_check.exporter.frozen_tables import freeze_tables
 from nvc_check.exporter.network.torch_export import export_codec, part_of_graph
@@ -40,6 +40,7 @@ def export_package(
     *,
     scope: str = "hyperprior",
     allow_inexact: bool = False,
+    targets: Iterable[str] = (),
     progress: Progress = lambda step: None,
 ) -> Package:
     """Writes the package `out` of a codec at precision `w8a8`.
@@ -47,6 +48,7 @@ def export_package(
     Args:
         scope: `hyperprior`, the entropy path is integer, or `decoder`, frames too.
         calibration: pictures or successive frames (1, 3, H, W) float32 in [0, 1], sides multiples of `codec.multiple`.
+        targets: of the certificate, for which each graph must be exact in some flavour.
         allow_inexact: ordinary (not power-of-two) scales, marked inexact in the manifest.
 
     Raises:
@@ -91,7 +93,7 @@ def export_package(
                     ir.save(integer_graph, file)
                     certificates[file.relative_to(folder).as_posix()] = certify(onnx.load(file))
         if not allow_inexact:
-            refuse_inexact(certificates)
+            refuse_inexact(certificates, targets)
         write_certificates(folder, certificates)
         (folder / "codec.safetensors").write_bytes(_weights(codec.model))
         with (folder / "tables.npz").open("wb") as stream:
@@ -127,16 +129,32 @@ def _part(integer: IntegerChain) -> Part:
 
 def write_certificates(folder: Path, certificates: dict[str, Certificate]) -> None:
     """certificate.json, by the graphs' file names."""
-    document = {name: certificate.to_json() for name, certificate in certificates.items()}
+    document = {name: certificate.stored() for name, certificate in certificates.items()}
     (folder / "certificate.json").write_text(canonical_json(document), encoding="utf-8")
 
 
-def refuse_inexact(certificates: dict[str, Certificate]) -> None:
-    """Raises ExportRefusedError for the first node that is not exact."""
+def refuse_inexact(certificates: dict[str, Certificate], targets: Iterable[str] = ()) -> None:
+    """Raises ExportRefusedError for the first node that is not exact, and for a graph with no flavour for a target."""
     for name, certificate in certificates.items():
         for node in certificate.nodes:
             if not node.exact:
                 raise ExportRefusedError(f"{name}: node {node.name} ({node.op_type}) is not exact: {node.reason}")
+    for target in targets:
+        for graph in dict.fromkeys(name.split(".")[0] for name in certificates):
+            flavours = [found for name, found in certificates.items() if name.split(".")[0] == graph]
+            if not any(found.verdicts[target] == EXACT for found in flavours):
+                raise ExportRefusedError(f"{graph}: {_not_exact(flavours, target)}; --targets names others")
+
+
+def _not_exact(flavours: list[Certificate], target: str) -> str:
+    """Why none of a graph's flavours is exact on a target, of the one that is nearest to it."""
+    proved = [found for found in flavours if found.targets[target]]
+    if proved:
+        forms = min((found.unmeasured[target] for found in proved), key=len)
+        more = f" and {len(forms) - 1} more" if len(forms) > 1 else ""
+        return f"exact in arithmetic for {target}, but never measured there: {forms[0]}{more}"
+    node, hazard = next(iter(flavours[0].failures(target)))
+    return f"not exact for {target}: node {node.name} ({node.op_type}): {hazard.reason}"
 
 
 def _weights(model: Any) -> bytes:

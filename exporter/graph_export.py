@@ -61,6 +61,7 @@ def export_source(
     min_snr: float = MIN_SNR,
     activation_bits: int = 8,
     peak: float | None = None,
+    targets: Iterable[str] = (),
 ) -> UserExport:
     """Writes the package `out` of an ONNX decoder, at precision `w8a8` or, with `activation_bits` 16, `w8a16`.
 
@@ -68,6 +69,7 @@ def export_source(
         calibration: its inputs by name, float32, each of the shape that the file states, with batch 1.
         min_snr: of every output, in dB.
         peak: value of white, where the one input is a picture.
+        targets: of the certificate, for which it must be exact in some flavour.
 
     Raises:
         ExportRefusedError: an operator without exact form, by name; a bound that cannot hold; less than `min_snr`.
@@ -86,7 +88,7 @@ def export_source(
             name = f"int/{USER_GRAPH}.{flavour}.onnx"
             ir.save(graph, folder / name)
             certificates[name] = certify(onnx.load(folder / name))
-        refuse_inexact(certificates)
+        refuse_inexact(certificates, targets)
         write_certificates(folder, certificates)
         manifest = Manifest(
             name=source.name,

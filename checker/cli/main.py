@@ -28,6 +28,7 @@ app = typer.Typer(
 
 ACTIVATION_BITS = {"w8a8": 8, "w8a16": 16}
 GOOD = 30.0  # dB: below, another precision is named
+MEASURED = "any,ort-cpu,avx2,webgpu,openvino"  # the targets on which forms were measured
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
@@ -70,17 +71,22 @@ def export(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Of an ONNX decoder: every node's signal to noise.")
     ] = False,
+    targets: Annotated[
+        str, typer.Option(help="Of the certificate: refuse what is not exact for one of these; commas between.")
+    ] = MEASURED,
 ) -> None:
     """Exports CODEC to the package OUT: FP32 and exact integer ONNX graphs, frozen tables, certificate, digests."""
     precisions = tuple(ACTIVATION_BITS) if codec.endswith(".onnx") else ("w8a8",)
     for option, found, known in (("precision", precision, precisions), ("scope", scope, SCOPES)):
         if found not in known:
             raise UsageError(f"--{option} {found}: expected {' or '.join(known)}")
+    wanted = [name for name in targets.split(",") if name]
+    _check_targets(wanted)
     check_place(out)
     if codec.endswith(".onnx"):
         if allow_inexact:
             raise UsageError("--allow-inexact: for codecs; an ONNX decoder is exported exact or refused")
-        _export_onnx(Path(codec), out, calibration, min_snr, verbose, peak, ACTIVATION_BITS[precision])
+        _export_onnx(Path(codec), out, calibration, min_snr, verbose, peak, ACTIVATION_BITS[precision], wanted)
         return
     if min_snr is not None or peak is not None or verbose:
         raise UsageError("--min-snr, --peak, --verbose: of an ONNX decoder; compare says what a codec costs")
@@ -93,7 +99,9 @@ def export(
     with status(f"exporting {codec}") as step:
         loaded = load_codec(codec)
         pictures = calibration_pictures(calibration, loaded.multiple)
-        package = export_package(loaded, pictures, out, scope=scope, allow_inexact=allow_inexact, progress=step)
+        package = export_package(
+            loaded, pictures, out, scope=scope, allow_inexact=allow_inexact, targets=wanted, progress=step
+        )
     _print_exported(package, out)
     for note in loaded.notes:
         print(note)
@@ -107,6 +115,7 @@ def _export_onnx(
     verbose: bool,
     peak: float | None,
     activation_bits: int,
+    targets: list[str],
 ) -> None:
     from nvc_check.checker.coding.examples import calibration, takes_floats
     from nvc_check.exporter.graph_export import MIN_SNR, export_source
@@ -121,7 +130,14 @@ def _export_onnx(
         used = calibration(given, source.sizes, takes_floats(source.prepared), peak)
         least = MIN_SNR if min_snr is None else min_snr
         made = export_source(
-            source, used.examples, out, step, min_snr=least, peak=used.peak, activation_bits=activation_bits
+            source,
+            used.examples,
+            out,
+            step,
+            min_snr=least,
+            peak=used.peak,
+            activation_bits=activation_bits,
+            targets=targets,
         )
     _print_exported(made.package, out)
     for note in (*made.notes, *filter(None, [used.note])):
@@ -141,13 +157,22 @@ def _export_onnx(
         print("--precision w8a16 comes nearer to float, at a third of the speed or so")
 
 
+def _check_targets(targets: list[str]) -> None:
+    from nvc_check.exporter.certificate.targets import TARGETS
+
+    for target in targets:
+        if target not in TARGETS:
+            raise UsageError(f"--targets {target}: expected some of {', '.join(TARGETS)}, with commas between")
+
+
 def _print_exported(package: Any, out: Path) -> None:
-    from nvc_check.checker.certify import stored_targets
+    from nvc_check.checker.certify import verdicts_of
 
     manifest = package.manifest
     verdict = "exact" if manifest.exact else "INEXACT (ordinary scales)"
     print(f"{shown_path(out)}: {manifest.name}, {manifest.precision}, scope {manifest.scope}, {verdict}")
-    print(f"certified for {', '.join(stored_targets(package)) or 'no target'}; nvc-check certify says why")
+    for verdict, targets in verdicts_of(package).items():
+        print(f"{verdict} for {', '.join(targets)}")
     print(f"package {manifest.digest}")
 
 
@@ -172,6 +197,9 @@ app.command()(compare)
 def certify(
     source: Annotated[Path, typer.Argument(help="Package of `export`, or any ONNX file.", metavar="PKG|MODEL.onnx")],
     target: Annotated[str, typer.Option(help="any, ort-cpu, avx2, cuda, webgpu or openvino.")] = "any",
+    arithmetic: Annotated[
+        bool, typer.Option("--arithmetic", help="A proof is enough, also of forms never measured on the target.")
+    ] = False,
     json: Annotated[
         str | None, typer.Option("--json", help="Write the certificates here; - for standard output alone.")
     ] = None,
@@ -184,7 +212,7 @@ def certify(
     if json is not None and json != "-":
         check_place(Path(json))
     with status(f"certifying {shown_path(source)}"):
-        certified = certify_source(source, target)
+        certified = certify_source(source, target, arithmetic)
     if json == "-":
         sys.stdout.write(certified.to_json())
     else:

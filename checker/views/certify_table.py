@@ -8,10 +8,11 @@ from rich.table import Table
 
 from nvc_check.checker.certify import Certified
 from nvc_check.exporter.certificate.targets import ASSUMPTIONS, TARGETS
-from nvc_check.exporter.certificate.walk import Certificate
+from nvc_check.exporter.certificate.walk import EXACT, NOT_EXACT, PROVED, Certificate
 
 ROWS = 20
 KERNELS = ("integer kernel", "float carrier")
+COLOURS = {EXACT: "green", PROVED: "yellow", NOT_EXACT: "red"}
 
 
 def print_certified(console: Console, certified: Certified) -> None:
@@ -93,9 +94,10 @@ def _targets(certified: Certified) -> Table:
         table.add_column(name, no_wrap=True)
     for file, certificate in certified.certificates.items():
         cells = []
-        for name, exact in certificate.targets.items():
-            count = 0 if exact else sum(1 for _ in certificate.failures(name))
-            cells.append("[green]exact[/]" if exact else f"[red]no, {count} node{'s' if count != 1 else ''}[/]")
+        for name, verdict in certificate.verdicts.items():
+            count = sum(1 for _ in certificate.failures(name)) if verdict == NOT_EXACT else 0
+            shown = f"no, {count} node{'s' if count != 1 else ''}" if count else verdict.removeprefix("exact ")
+            cells.append(f"[{COLOURS[verdict]}]{shown}[/]")
         table.add_row(file, *cells)
     return table
 
@@ -105,8 +107,23 @@ def _print_verdict(console: Console, certified: Certified) -> None:
         console.print("[bold red]the stored certificate differs from the graphs: export the package again[/]")
     elif certified.differences is not None:
         console.print("stored certificate: agrees with the one computed now")
-    if certified.exact_for(certified.target):
-        served = [file for graph in certified.flavours for file in certified.serving(graph, certified.target)]
-        console.print(f"[bold green]exact for {certified.target}[/]: {', '.join(served)}")
-    else:
-        console.print(f"[bold red]not exact for {certified.target}[/]")
+    verdict = certified.verdict(certified.target)
+    served = [file for graph in certified.flavours for file in certified.serving(graph, certified.target)]
+    if verdict == PROVED:
+        _print_unmeasured(console, certified)
+    named = f": {', '.join(served)}" if verdict != NOT_EXACT else ""
+    console.print(f"[bold {COLOURS[verdict]}]{verdict} for {certified.target}[/]{named}")
+
+
+def _print_unmeasured(console: Console, certified: Certified) -> None:
+    """The forms that stand between "exact in arithmetic" and "exact", of each graph in its nearest flavour."""
+    forms: dict[str, None] = {}
+    for graph in certified.flavours:
+        served = certified.serving(graph, certified.target)
+        found = (certified.certificates[file].unmeasured[certified.target] for file in served)
+        forms.update(dict.fromkeys(sorted(found, key=len)[0]))
+    console.print(f"proved, but never measured on {certified.target}:")
+    for form in list(forms)[:ROWS]:
+        console.print(f"  {form}", markup=False, highlight=False)
+    if len(forms) > ROWS:
+        console.print(f"  {len(forms) - ROWS} more in --json")

@@ -104,6 +104,10 @@ class Certificate:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    def stored(self) -> dict[str, Any]:
+        """What a package keeps: not what was measured where, which later versions know better."""
+        return {key: value for key, value in asdict(self).items() if key not in ("verdicts", "unmeasured")}
+
 
 def certify(model: onnx.ModelProto) -> Certificate:
     """The certificate of `model`; integer inputs have the full range of their type, float inputs no grid."""

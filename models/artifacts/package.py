@@ -142,6 +142,16 @@ class Package:
             return self.root / "fp32" / f"{graph}.onnx"
         return self.root / "int" / f"{graph}.{flavour}.onnx"
 
+    def integer_graphs(self) -> list[str]:
+        """The integer graphs that some leg would load, both flavours, relative to the package."""
+        if self.manifest.kind == "graph":
+            names = [USER_GRAPH]
+        else:
+            names = [graph_name(part, "entropy") for part in self.manifest.parts]
+            if self.manifest.scope == "decoder":
+                names += ["frame"] if self.manifest.kind == "image" else ["keyframe_frame", "inter_frame"]
+        return [f"int/{name}.{flavour}.onnx" for name in names for flavour in FLAVOURS]
+
     def tables(self, part: str) -> Tables:
         with np.load(self.root / "tables.npz") as arrays:
             return Tables.from_arrays({k.split("/")[1]: arrays[k] for k in arrays.files if k.startswith(f"{part}/")})

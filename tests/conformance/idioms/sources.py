@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import helper
 from property.attribute_variants import calibration, variants
 from property.random_decoders import RandomDecoder
+from property.variant_drafts import SIDES
 
 from nvc_check.exporter.graph_compiler import CompiledGraph, compile_graph
 from nvc_check.exporter.network.model import prepared_source, read_source
@@ -21,7 +22,7 @@ from nvc_check.models.errors import NvcCheckError
 
 Feeds = list[dict[str, NDArray[Any]]]
 WIDER = 3  # every so many are exported with activations of 16 bits too
-HEIGHT, WIDTH = 5, 3  # of a latent whose sides are symbols
+LATENT = {"height": 8, "width": 16}  # of packages
 
 
 def names(decoders: int, packages: Sequence[str]) -> list[str]:
@@ -90,10 +91,10 @@ def feeds(model: onnx.ModelProto, seed: int = 0) -> Feeds:
 
 def _sides(typed: onnx.TypeProto.Tensor) -> tuple[int, ...]:
     """Fixed sides, and sizes for symbols: "16*height" is 16 times that of "height"."""
-    known = {"height": HEIGHT, "width": WIDTH, "h": HEIGHT, "w": WIDTH}
+    known = {**LATENT, **SIDES}
     sides = []
     for place, side in enumerate(typed.shape.dim):
         factor, _, symbol = side.dim_param.rpartition("*")
-        usual = 1 if place == 0 else HEIGHT
+        usual = 1 if place == 0 else SIDES["h"]
         sides.append(side.dim_value or int(factor or 1) * known.get(symbol, usual))
     return tuple(sides)
