@@ -157,14 +157,14 @@ class _Walk:
         self.forms: dict[str, None] = {}  # a set that keeps its order
         self.quantized = any(node.op_type == "QuantizeLinear" for node in model.graph.node)
         self.inputs = {item.name for item in model.graph.input}
+        self.initializers = {item.name for item in model.graph.initializer}
         self.values: dict[str, Abstract | None] = {}
         for item in model.graph.initializer:  # one that is an input too may be another value at run time
             self.values[item.name] = None if item.name in self.inputs else _initializer(item)
         for item in model.graph.sparse_initializer:
             self.values[item.values.name] = None
-        initialized = {item.name for item in model.graph.initializer}
         for graph_input in model.graph.input:
-            if graph_input.name not in initialized:
+            if graph_input.name not in self.initializers:
                 self.values[graph_input.name] = self._input(graph_input)
 
     def _input(self, info: onnx.ValueInfoProto) -> Abstract | None:
@@ -225,6 +225,8 @@ class _Walk:
         producer = self.topology.producer.get(name)
         if producer is not None:
             raise Refused(f"an input is not on a known grid: {name}, of {producer.op_type} {producer.name}")
+        if name in self.inputs & self.initializers:
+            raise Refused(f"{name} is an input too: a caller may override it", "take it out of the graph's inputs")
         if name in self.inputs:
             raise Refused(f"input {name} has an element type without exact form", QUANTIZE)
         raise Refused(f"{name} is of a type or kind without exact form", "dense float32, int32 or int8 constants")

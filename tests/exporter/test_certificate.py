@@ -125,7 +125,10 @@ def test_implementation_defined_operators_are_refused_by_name(operator: str) -> 
 
 
 def test_a_table_shorter_than_its_indexes_is_refused() -> None:
-    nodes = [helper.make_node("Gather", ["table", "x"], ["y"], "gather")]
+    nodes = [
+        helper.make_node("Cast", ["x"], ["i"], "cast", to=TensorProto.INT32),
+        helper.make_node("Gather", ["table", "i"], ["y"], "gather"),
+    ]
     table = {"table": np.arange(256, dtype=np.int32)}
     inside = graph(nodes, table, {"x": (TensorProto.UINT8, [4])}, ("y", TensorProto.INT32))
     outside = graph(nodes, table, {"x": (TensorProto.INT8, [4])}, ("y", TensorProto.INT32))

@@ -39,14 +39,14 @@ def test_an_initializer_that_a_caller_may_override_is_no_constant() -> None:
     model = in_float(helper.make_node("Mul", ["c", "k"], ["y"], "scaled"), **floats(k=2))
     assert certify(model).exact
     model.graph.input.append(helper.make_tensor_value_info("k", FLOAT, []))
-    assert "on no grid" in why(model, "ort-cpu", "scaled")
+    assert "a caller may override it" in why(model, "ort-cpu", "scaled")
 
 
 def test_shapes_that_the_file_claims_of_inner_tensors_are_not_believed() -> None:
     model = in_float(helper.make_node("ReduceSum", ["c", "axis"], ["y"], "sum"), axis=np.array([3], np.int64))
     assert steps(model, "sum") == 800
     model.graph.value_info.append(helper.make_tensor_value_info("c", FLOAT, [1, 2, 8, 1]))
-    assert steps(model, "sum") == 800
+    assert "onnx.checker refuses it" in why(model, "ort-cpu", "sum")
 
 
 @pytest.mark.parametrize("attributes", [{}, {"exclusive": 1}, {"reverse": 1}])
@@ -73,7 +73,7 @@ def test_a_running_sum_beyond_24_bits_or_along_a_computed_axis_is_refused() -> N
     assert "not below 2^24" in why(model, "ort-cpu", "sum")
     given = in_float(sums, axis=np.array(3, np.int64))  # an input of the same name overrides it
     given.graph.input.append(helper.make_tensor_value_info("axis", TensorProto.INT64, []))
-    assert "axis of CumSum is computed" in why(given, "ort-cpu", "sum")
+    assert "axis is an input too" in why(given, "ort-cpu", "sum")
 
 
 @pytest.mark.parametrize(("exclusive", "size", "exact"), [(0, 8, True), (0, 7, False), (1, 8, False)])

@@ -17,10 +17,11 @@ from nvc_check.exporter.certificate.walk import certify
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int16])
-def test_16_bit_quantization_on_openvino(dtype: Any) -> None:
+def test_16_bit_quantization_has_no_rule(dtype: Any) -> None:
+    """OpenVINO leaves a pair of 16 bits out: no rounding, no saturation."""
     model = in_float(*pair("c", "y", "s", "z", "wide"), s=np.array(1, np.float32), z=np.array(0, dtype))
-    assert {name for name in TARGETS if "16-bit" in why(model, name, "wide_q")} == {"any", "openvino"}
-    assert certify(model).targets["ort-cpu"]
+    model.opset_import[0].version = 21  # the first that has them
+    assert all("of a type or kind without exact form" in why(model, name, "wide_q") for name in TARGETS)
 
 
 def test_int32_division_on_openvino() -> None:
