@@ -11,8 +11,6 @@ CURES = {
     **dict.fromkeys(("Erf", "Exp", "Log", "LogSoftmax", "Pow", "Reciprocal", "Sigmoid", "Softmax"), TABLE),
     **dict.fromkeys(("Softplus", "Softsign", "Sqrt"), TABLE),
     "AveragePool": "ReduceSum over shifted Slices, then Mul by a power of two",
-    "GlobalAveragePool": "ReduceSum, then Mul by a power of two",
-    "ReduceMean": "ReduceSum, then Mul by a power of two",
     "BatchNormalization": "fold it into the convolution before quantization",
     "GridSample": "Gather of the four neighbours, weights on a grid, one rounding",
     "InstanceNormalization": "another normalization: its divisor depends on the data",

@@ -24,6 +24,7 @@ from nvc_check.exporter.certificate.idioms.kernels import Topology, kernel, plac
 from nvc_check.exporter.certificate.idioms.rewrites import rewrite_hazards
 from nvc_check.exporter.certificate.refusals import refusal
 from nvc_check.exporter.certificate.rules.attributes import check_attributes
+from nvc_check.exporter.certificate.rules.layout import MOVEMENT
 from nvc_check.exporter.certificate.rules.selection import INTEGERS
 from nvc_check.exporter.certificate.rules.shapes import folded
 from nvc_check.exporter.certificate.rules.table import RULES
@@ -237,7 +238,9 @@ class _Walk:
         bound = outcome.bound
         for name, shape, value in zip(node.output, call.shapes, outcome.results, strict=True):
             settled = _settled(replace(value, factors=factors_of(call)), shape)
-            if settled.constant is None:
+            if settled.constant is None and outcome.kernel == MOVEMENT:
+                settled = self._in_range(name, node, settled, 0.0)  # what is only moved may lie on any grid
+            elif settled.constant is None:
                 bound = max(bound, settled.integers)
                 settled = self._in_range(name, node, settled, bound)
             results.append(settled)

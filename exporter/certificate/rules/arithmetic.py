@@ -174,6 +174,42 @@ def _reduce_sum(call: Call) -> Outcome:
     return one(result, bound=bound, assumptions=("A1",), hazards=hazards, conditions=conditions)
 
 
+def _mean(call: Call) -> Outcome:
+    """Sum, then division by a number of elements that is a power of two and known: exact on a finer grid."""
+    from nvc_check.exporter.certificate.rules.shapes import reduced
+
+    x = call.input(0)
+    require_type(x, "float32")
+    if call.op_type == "GlobalAveragePool":
+        rank = 0 if x.shape is None else len(x.shape)
+        call = replace(call, attributes={"axes": list(range(2, rank))})
+    count, _, conditions = reduced(call, x)
+    if conditions or not is_power_of_two(np.array([count])):
+        raise Refused(
+            f"{call.op_type} of a number of elements that is no power of two, or not known",
+            "ReduceSum, then Mul by a power of two and a Floor",
+        )
+    total = _reduce_sum(call)
+    part = total.results[0]
+    result = Abstract(part.exponent - np.log2(count), part.low / count, part.high / count)
+    return replace(total, results=(result,))
+
+
+def _total(call: Call) -> Outcome:
+    """Sum: additions one after the other."""
+    outcome = one(call.input(0))
+    for position in range(1, len(call.inputs)):
+        left = replace(outcome.results[0], shape=call.shapes[0])
+        outcome = _add(Call("Add", {}, (left, call.input(position)), call.shapes))
+    return outcome
+
+
+def _sign(call: Call) -> Outcome:
+    x = call.input(0)
+    require_type(x, *NUMBERS)
+    return one(Abstract(np.zeros_like(x.low), np.sign(x.low), np.sign(x.high), dtype=x.dtype))
+
+
 def _running_sum(call: Call) -> Outcome:
     """CumSum: what holds of the whole sum, in any order and either direction, holds of each of its parts."""
     x = call.input(0)
@@ -204,9 +240,13 @@ ARITHMETIC: dict[str, Rule] = {
     "Add": _add,
     "CumSum": _running_sum,
     "Div": _div,
+    "GlobalAveragePool": _mean,
     "Mod": _mod,
     "Mul": _mul,
     "Neg": _neg,
+    "ReduceMean": _mean,
     "ReduceSum": _reduce_sum,
+    "Sign": _sign,
     "Sub": _add,
+    "Sum": _total,
 }

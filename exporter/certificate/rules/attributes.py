@@ -88,6 +88,7 @@ ATTRIBUTES: Final[Mapping[str, Mapping[str, Holds]]] = {
         "saturate": _only(1),
     },
     "ReduceMax": _REDUCTION,
+    "ReduceMean": _REDUCTION,
     "ReduceMin": _REDUCTION,
     "ReduceSum": _REDUCTION,
     "Reshape": {"allowzero": _only(0)},

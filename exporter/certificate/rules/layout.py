@@ -183,36 +183,59 @@ def _tile(call: Call) -> Outcome:
     return _moved(call.input(0), repeats is not None and len(repeats) > 1 and int(repeats[1]) == 1)
 
 
+def _dropout(call: Call) -> Outcome:
+    if len(call.inputs) > 1 or len(call.shapes) > 1:
+        raise Refused("Dropout with a ratio, a training mode or a mask has no rule here", "leave it out")
+    return _identity(call)
+
+
 def _max_pool(call: Call) -> Outcome:
     if len(call.shapes) > 1:
         raise Refused("MaxPool with indexes has no rule here", "MaxPool with one output")
     return _moved(call.input(0), True)
 
 
+POSITIONS = ("asymmetric", "half_pixel", "pytorch_half_pixel")
+
+
 def _resize(call: Call) -> Outcome:
-    """Nearest neighbours at power-of-two ratios only: every runtime then computes the same source position."""
+    """Nearest neighbours at power-of-two ratios only: the source position is then exact, however it is computed."""
     mode, where = call.text("mode", "nearest"), call.text("coordinate_transformation_mode", "half_pixel")
-    nearest, scales = call.text("nearest_mode", "round_prefer_floor"), _known(call, 2)
+    scales = _scales(call)
     cure = "ConvTranspose or Conv and DepthToSpace with the interpolation's weights on a grid"
     if mode != "nearest":
         raise Refused(f"Resize {mode} is implementation-defined", cure)
     good = scales is not None and is_power_of_two(scales.astype(np.float64)) and bool((scales >= 1).all())
-    if scales is None or scales.size < 2 or not good or where != "asymmetric" or nearest != "floor":
+    if scales is None or scales.size < 2 or not good or where not in POSITIONS:
         raise Refused(
-            f"Resize nearest, {where}, {nearest}: the source position is rounded differently",
+            f"Resize nearest, {where}, scales {'computed' if scales is None else scales.tolist()}:"
+            " the source position is rounded differently",
             "coordinate_transformation_mode asymmetric, nearest_mode floor, constant power-of-two scales",
         )
     return _moved(call.input(0), bool(scales[1] == 1))
 
 
+def _scales(call: Call) -> Any:
+    """Of a Resize, given or by known sizes; None where they are computed."""
+    scales = _known(call, 2)
+    if scales is not None and scales.size:
+        return scales
+    sizes, before = _known(call, 3), call.input(0).shape
+    if sizes is None or before is None or None in before or len(sizes) != len(before) or 0 in before:
+        return None
+    return np.array([after / size for after, size in zip(sizes, before, strict=True)], np.float64)
+
+
 LAYOUT: dict[str, Rule] = {
     "Concat": _concat,
     "DepthToSpace": _pixels,
+    "Dropout": _dropout,
     "Expand": _expand,
     "Flatten": _reshape,
     "Gather": _gather,
     "GatherElements": _gather,
     "GatherND": _gather,
+    "GlobalMaxPool": _max_pool,
     "Identity": _identity,
     "MaxPool": _max_pool,
     "Pad": _pad,

@@ -107,14 +107,15 @@ def _below(bounds: NDArray[np.float64], what: str) -> None:
 
 def _gemm(call: Call) -> Outcome:
     """alpha and beta of 1; the bias is added after the product."""
-    if call.get("alpha", 1.0) != 1.0 or call.get("beta", 1.0) != 1.0 or call.get("transA", 0):
-        raise Refused("Gemm with alpha, beta or transA has no rule here", "alpha and beta of 1, transA 0")
+    if call.get("alpha", 1.0) != 1.0 or call.get("beta", 1.0) != 1.0:
+        raise Refused("Gemm with alpha or beta has no rule here", "alpha and beta of 1")
     weight = call.input(1)
     if weight.constant is None:
         raise Refused("weights that are not constant have no rule in Gemm", "MatMul")
     if call.get("transB", 0):
         weight = replace(of_constant(weight.constant.T), stored=_turned(weight.stored))
-    outcome = product(call.input(0), weight, 2)
+    turned = bool(call.get("transA", 0))
+    outcome = product(replace(uniform(call.input(0)), shape=None) if turned else call.input(0), weight, 2)
     bias = call.optional(2)
     if bias is None:
         return outcome
