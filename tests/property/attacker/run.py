@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from property.attacker.graphs import AttackGraph
+from property.attacker.drawn import drawn
 from property.attacker.judging import EXACT, FAILED, PROVED, REFUSED, RUNNERS, Certifier, Judged, certified, judge
 from property.in_processes import in_processes
 
@@ -29,20 +29,37 @@ CRASHED = "its process ended"
 
 
 def attacked(
-    seeds: Sequence[int], legs: Sequence[str], processes: int, certifier: Certifier = certified
+    seeds: Sequence[int],
+    legs: Sequence[str],
+    processes: int,
+    certifier: Certifier = certified,
+    confirmed: bool = True,
 ) -> Iterator[Judged]:
-    """The seeds' graphs in order; where a process ended, each leg is tried in one of its own."""
+    """The seeds' graphs in order.
+
+    An engine that writes beside its arrays spoils the graphs after it, so that what is wrong is run again in a process
+    of its own (unless not `confirmed`), and where that process ends each leg is tried in one.
+    """
     for seed, judged in in_processes(partial(judge, legs=tuple(legs), certifier=certifier), seeds, processes):
-        yield judged or _after_crash(seed, legs, certifier)
+        found = judged
+        if found is None or (confirmed and found.wrong(EXACT)):
+            found = _alone(seed, legs, certifier)
+        yield found or _leg_by_leg(seed, legs, certifier)
 
 
-def _after_crash(seed: int, legs: Sequence[str], certifier: Certifier) -> Judged:
-    ((_, plain),) = in_processes(partial(judge, legs=(), certifier=certifier), [seed], 1)
+def _alone(seed: int, legs: Sequence[str], certifier: Certifier) -> Judged | None:
+    """None where the process ended."""
+    ((_, judged),) = in_processes(partial(judge, legs=tuple(legs), certifier=certifier), [seed], 1)
+    return judged
+
+
+def _leg_by_leg(seed: int, legs: Sequence[str], certifier: Certifier) -> Judged:
+    plain = _alone(seed, (), certifier)
     if plain is None:  # the checker, the certificate or the oracle
         return Judged(seed, True, raised=CRASHED)
     found = dict(plain.legs)
     for leg in legs:
-        ((_, alone),) = in_processes(partial(judge, legs=(leg,), certifier=certifier), [seed], 1)
+        alone = _alone(seed, (leg,), certifier)
         if alone is None:
             found[leg] = CRASHED
         elif leg in alone.legs:
@@ -103,7 +120,7 @@ class Tally:
 
 def save(seed: int, folder: Path) -> None:
     """The model and its inputs, to be run by hand."""
-    graph, place = AttackGraph(seed), folder / str(seed)
+    graph, place = drawn(seed), folder / str(seed)
     place.mkdir(parents=True, exist_ok=True)
     onnx.save(graph.model, place / "model.onnx")
     for index, one in enumerate(graph.inputs):
