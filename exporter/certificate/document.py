@@ -32,9 +32,11 @@ def flaw(model: onnx.ModelProto) -> tuple[str, str] | None:
 
 
 def _doubled(graph: onnx.GraphProto) -> tuple[str, str] | None:
+    stored = [item.name for item in graph.initializer] + [item.values.name for item in graph.sparse_initializer]
+    inputs = [item.name for item in graph.input]
     names = Counter(name for node in graph.node for name in node.output if name)
-    names.update({item.name for item in graph.input} | {item.name for item in graph.initializer})
-    names.update(item.values.name for item in graph.sparse_initializer)
+    names.update(stored)
+    names.update(name for name in inputs if name not in stored or inputs.count(name) > 1)  # an input with a default
     doubled = sorted(name for name, count in names.items() if count > 1)
     if doubled:
         return f"tensor {doubled[0]} is defined more than once", "one name for each tensor"
