@@ -1,0 +1,22 @@
+"""From a codec or an ONNX file to a package.
+
+certificate/       The proof that a graph computes the same bits everywhere, in two halves: rules and idioms
+lower/             What stands in an operator's place, in integers, one file per family
+network/           FP32 graphs: from torch, from ONNX files, as typed layers
+quantize/          Which grids, ranges and integer weights stand in a float graph's place
+warp/              The scale-space warp in integers
+write/             The two flavours of a codec's graphs, written node by node
+export             codec -> package: FP32 graphs, exact integer graphs, frozen tables, certificate, digests
+frames             The integer frame graphs of a codec, from its FP32 decoders and the calibration's latents
+frozen_tables      Integer CDF tables of a torch codec, made once at export
+graph_compiler     A float ONNX graph -> its exact integer graphs: int32 in, int32 out, on grids that the package
+                   states
+graph_export       A user's float ONNX decoder -> package: the graph as it was read, its exact integer form,
+                   certificate, digests
+graph_writer       Writes an ONNX graph node by node, with one initializer per distinct constant
+limbs              Latents in two limbs of 7 bits, so that integer convolutions can read them
+memory             Memory that is freed stays with the process: large arrays that come and go cost page faults else
+parallel           The same work on several pictures at once
+quantized_weights  Weights as DequantizeLinear of integers
+user_graph         A float ONNX graph in memory -> its exact integer form
+"""

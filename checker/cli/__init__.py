@@ -1,0 +1,8 @@
+"""The command line.
+
+compare    The commands `record` and `compare`
+console    What the terminal sees: progress on a terminal, silence in a pipe, errors in one line
+main       The command line
+providers  The command `providers`: the list of legs, and making what one needs
+steps      Steps that several commands share: a sample clip, a clip's symbols
+"""

@@ -1,1 +1,21 @@
-"""What stands in integer graphs in the place of each float operator."""
+"""What stands in an operator's place, in integers, one file per family.
+
+activations  Activations in integers: Relu, LeakyRelu, PRelu, Clip
+arithmetic   Sums and products in integers: terms on a common grid, exact where they fit, else rounded once to 16 bits
+codes        Tensors as convolutions read them: integers of a byte, or, where that is cheap, two limbs of 7 bits
+flavours     The two ways to write an integer graph, with the same bits
+interleave   Phases to pixels: (1, rows x columns x C, h, w), ordered (row, column, channel) -> (1, C, rows h, columns
+             w)
+layers       A convolution in integers, whatever it reads
+moves        Operators that move values: channels put together and taken apart, pixels shuffled, borders
+operators    The operators that a float graph may have, each with what the integer graph does in its place
+products     Exact sums of a convolution that no QuantizeLinear follows, without Winograd's algorithm
+readers      What the rest of a float graph asks of each of its tensors
+site         One node of a float graph: what it reads, what is asked of its output, and where its integer form is
+             written down
+tables       Functions of one number by a table of integers (Gather): no runtime computes them, so none does it
+             otherwise
+values       What the compiler knows of a tensor of the float graph: its grid, its integers over the calibration,
+             their range
+writing      Steps that both flavours write alike: exact arithmetic on integers in float32
+"""

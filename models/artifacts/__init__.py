@@ -1,0 +1,6 @@
+"""What lies on disk: packages, symbols, entropy tables; every digest is checked, and nothing here needs torch.
+
+package  The exported directory: what is in it, and reading it with every digest checked
+symbols  The symbols file: what the bitstream carries, per frame and path, and what it cost
+tables   Frozen entropy tables of one part, scale-to-index, and the bits that symbols cost
+"""

@@ -1,0 +1,10 @@
+"""A process for each leg: how it is started, spoken to and ended, and which environment it has.
+
+environments  Environments of legs that exclude each other: ONNX Runtime's flavours all install the same module
+foreign       Python, numpy, onnx and ONNX Runtime of another architecture, in a folder, for an emulated processor
+launch        How a leg's process is started: which Python, which environment variables, which emulated processor
+processors    Processors that this machine does not have, through qemu-user: `cpu@haswell`, `cpu@neoverse-n1`
+running       A leg in a process of its own: a crash, a hang or a kill of one leaves the others standing
+wire          Messages between the checker and a leg's process: a JSON header and raw arrays, over a pipe
+worker        The process of one leg
+"""
