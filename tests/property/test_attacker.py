@@ -12,7 +12,7 @@ from property.attacker.drawn import drawn
 from property.attacker.judging import EXACT, FAILED, REFUSED, Certifier, Verdicts, certified, everything_exact
 from property.attacker.run import USUAL_LEGS, Tally, attacked
 
-FIRST, GRAPHS, CONTROLS = 2_000_000, 400, 60
+FIRST, GRAPHS, CONTROLS = 2_000_000, 300, 40
 
 
 def attack(seeds: Sequence[int], folder: Path, certifier: Certifier = certified) -> Tally:

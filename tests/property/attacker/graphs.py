@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from property.attacker import anything, arithmetic, chains, layers, moves, quantized
 from property.attacker.arithmetic import bounded
-from property.attacker.constants import INTEGERS, scale
+from property.attacker.constants import INTEGERS
 from property.attacker.draft import Draft, ImpossibleError, Tensor
 from property.attacker.layers import BYTES
 from property.attacker.quantized import dequantize, quantize
@@ -35,6 +35,7 @@ class AttackGraph:
 
     Attributes:
         valid: whether the checker takes the model; `model` and `inputs` are of no use otherwise.
+        meaning: whether the standard says what the model computes for the inputs.
     """
 
     @np.errstate(all="ignore")
@@ -55,6 +56,7 @@ class AttackGraph:
             self.valid = True
         except Exception as error:  # of several classes
             self.valid, self.refusal = False, str(error)
+        self.meaning = self.valid
 
     def _size(self) -> int:
         return sum(node.op_type != "Constant" for node in self.draft.nodes)
@@ -74,7 +76,7 @@ class AttackGraph:
                 draft.pool.remove(x)
                 dequantize(draft, quantize(draft, x, kind=draft.one(BYTES)))
         elif kind in BYTES and newer and draft.chance(0.7):
-            dequantize(draft, x, scale(draft))
+            dequantize(draft, x)
         else:
             bounded(draft, draft.add("Cast", [x], to=TensorProto.FLOAT))
         return x

@@ -114,7 +114,9 @@ def _judged(seed: int, legs: Sequence[str], certifier: Certifier) -> Judged:
     except Exception as error:
         judged.raised = f"{type(error).__name__}: {error}"
         return judged
-    if judged.claim("oracle") != REFUSED:
+    if judged.claim("oracle") != REFUSED and not graph.meaning:
+        judged.legs["oracle"] = f"{FAILED}: shapes do not fit each other"
+    elif judged.claim("oracle") != REFUSED:
         truth: Results | None = None
         for leg in ("oracle", *(leg for leg in legs if judged.claim(leg) != REFUSED and _takes(leg, graph))):
             try:

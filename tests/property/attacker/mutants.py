@@ -16,7 +16,7 @@ from property.attacker.constants import WILD
 from property.attacker.draft import ImpossibleError
 from property.random_decoders import RandomDecoder
 
-BASES, SEEDS_OF_ONE = 400, 64  # consecutive seeds share a base, which takes long to export
+BASES, SEEDS_OF_ONE = 400, 128  # consecutive seeds share a base, which takes long to export
 INT32 = np.iinfo(np.int32)
 WORDS = ("SAME_UPPER", "VALID", "NOTSET", "CRD", "DCR", "edge", "reflect", "constant", "wrap")
 
@@ -26,8 +26,8 @@ def exported(number: int) -> tuple[onnx.ModelProto, ...]:
     """Both flavours of a random decoder, with the types of all tensors; another one where it is refused."""
     from nvc_check.exporter.user_graph import quantize_user_graph  # loads torch
 
-    decoder = RandomDecoder(number, operators=2 + number % 5)
     try:
+        decoder = RandomDecoder(number, operators=2 + number % 5)
         made = quantize_user_graph(ir.from_proto(decoder.model), [*decoder.examples])
     except Exception:  # of the exporter's
         return exported(number + BASES)
@@ -35,7 +35,7 @@ def exported(number: int) -> tuple[onnx.ModelProto, ...]:
 
 
 class MutantGraph:
-    """One to three changes of a base; the attributes are those of AttackGraph."""
+    """Up to three changes of a base; the attributes are those of AttackGraph."""
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
@@ -61,6 +61,7 @@ class MutantGraph:
             self.valid = True
         except Exception:  # of several classes
             self.valid = False
+        self.meaning = self.valid and self._fits()
 
     def _one(self, choices: Any) -> Any:
         if not len(choices):
@@ -83,7 +84,25 @@ class MutantGraph:
                 for side in output.type.tensor_type.shape.dim:
                     side.dim_value or side.Clear()
             del self.graph.value_info[:]
-            self.model.CopyFrom(onnx.shape_inference.infer_shapes(self.model))
+            self.model = onnx.shape_inference.infer_shapes(self.model)
+            self.graph = self.model.graph
+
+    def _fits(self) -> bool:
+        """Whether shapes fit each other at the inputs' sizes; engines may read beside arrays where they do not."""
+        sized = onnx.ModelProto()
+        sized.CopyFrom(self.model)
+        for item in sized.graph.input:
+            if item.name in self.inputs[0]:
+                for side, size in zip(item.type.tensor_type.shape.dim, self.inputs[0][item.name].shape, strict=True):
+                    side.dim_value = size
+        del sized.graph.value_info[:]
+        try:
+            known = onnx.shape_inference.infer_shapes(sized, strict_mode=True, data_prop=True).graph
+        except Exception:  # of several classes
+            return False
+        sides = {item.name: [d.dim_value for d in item.type.tensor_type.shape.dim] for item in known.value_info}
+        mirrored = [node.input[0] for node in known.node if any(a.s == b"reflect" for a in node.attribute)]
+        return all(min(sides.get(name, [0])[-2:]) > 1 for name in mirrored)  # there is nothing to mirror in one
 
     def _drawn(self, item: onnx.ValueInfoProto, way: int) -> NDArray[Any]:
         """Way 0: the ends of what symbols are; 1: usual latents; 2: all kinds."""

@@ -48,7 +48,7 @@ def dequantize(draft: Draft, x: Tensor, step: float | None = None) -> Tensor:
     count = (x.shape[1],) if x.rank > 1 and draft.odd(0.05) else ()
     scales = np.array([step or scale(draft) for _ in range(count[0] if count else 1)], np.float32)
     inputs: list[Tensor | None] = [x, draft.constant(scales.reshape(count))]
-    if x.kind != TensorProto.INT32 and draft.chance(0.7):
+    if x.kind != TensorProto.INT32 and draft.chance(0.85):
         inputs.append(draft.constant(zero_of(draft, x.dtype, count)))
     return draft.add("DequantizeLinear", inputs)
 
