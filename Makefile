@@ -18,7 +18,7 @@ export NVC_CHECK_HOME ?= $(CURDIR)/.legs
 
 SOURCES := $(shell find models exporter runtimes checker -name '*.py' -o -name '*.mjs') $(wildcard models/weights/*)
 
-.PHONY: install system run test check lint-workflows matrix conformance bench fuzz packages full layers clean
+.PHONY: install system run test check lint-workflows matrix conformance idioms bench fuzz packages full layers clean
 
 install: .venv/installed
 
@@ -73,6 +73,14 @@ matrix: install system
 conformance: install system
 	$(BIN)/nvc-check providers $(OWN:%=--install %)
 	$(BIN)/pytest tests/conformance
+
+# measures anew which forms of operators come out right where, and writes exporter/certificate/idioms/measured.json
+idioms: install system packages
+	$(BIN)/nvc-check providers --install webgpu
+	for codec in bmshj2018-hyperprior@seed0 mbt2018-mean@seed0 ssf2020@seed0 mbt2018-mean-relu-small ssf-small; do \
+	    $(BIN)/nvc-check export $$codec --targets= --out $(OUT)/idioms/$$codec || exit 1; \
+	done
+	PYTHONPATH=tests $(BIN)/python -W ignore tests/conformance/idioms/measure.py $(OUT)/full/* $(OUT)/idioms/*
 
 bench: install
 	$(BIN)/python tests/bench/checker_share.py
