@@ -4,6 +4,7 @@ JSON (`nvc-check/certificate/1`):
     schema, source, target
     exact       whether the source is exact for the target; of a package: each graph in at least one flavour
     verdict     "exact", "exact in arithmetic" (some form of it was never measured there) or "not exact"
+    measured    file -> leg, runtime, values, different: what `--measure LEG` found here
     stored      of a package: "agrees" or "differs", the certificate.json inside against the one computed; else null
     assumptions name -> text, of those that a graph needs (design: A1 to A5)
     graphs      file -> graph, exact (under its assumptions), assumptions, conditions (on inputs and sizes),
@@ -18,12 +19,13 @@ Exit codes: 3 where the stored certificate differs, else 4 where something is no
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import onnx
 
+from nvc_check.checker.measure import Measured, measure, target_of
 from nvc_check.exporter.certificate.targets import ASSUMPTIONS, TARGETS
 from nvc_check.exporter.certificate.walk import EXACT, NOT_EXACT, PROVED, Certificate
 from nvc_check.exporter.certificate.walk import certify as certify_model
@@ -44,6 +46,7 @@ class Certified:
         certificates: file name -> its certificate; of a package relative to it, in the order of their names.
         differences: where the stored certificate says something else, one line each; None where none is stored.
         arithmetic: the proof is enough, whatever was measured.
+        measured: file name -> what a leg made of it here.
     """
 
     source: str
@@ -51,6 +54,7 @@ class Certified:
     certificates: dict[str, Certificate]
     differences: tuple[str, ...] | None = None
     arithmetic: bool = False
+    measured: dict[str, Measured] = field(default_factory=dict)
 
     @property
     def flavours(self) -> dict[str, list[str]]:
@@ -67,12 +71,18 @@ class Certified:
         """Every graph under its assumptions, and each in a flavour whose assumptions `target` keeps."""
         sound = self.differences is None or all(certificate.exact for certificate in self.certificates.values())
         best = [
-            {self.certificates[file].verdicts[target] for file in self.serving(graph, target)}
-            for graph in self.flavours
+            {self._of(file, target) for file in self.serving(graph, target)} - {NOT_EXACT} for graph in self.flavours
         ]
         if not sound or not best or not all(best):
             return NOT_EXACT
         return EXACT if all(EXACT in verdicts for verdicts in best) else PROVED
+
+    def _of(self, file: str, target: str) -> str:
+        """The verdict on a file; one that came out right on a leg of the target, here, is exact here."""
+        found, here = self.certificates[file].verdicts[target], self.measured.get(file)
+        if found == NOT_EXACT or here is None or target_of(here.leg) != target:
+            return found
+        return NOT_EXACT if here.different else EXACT
 
     @property
     def assumptions(self) -> list[str]:
@@ -93,6 +103,7 @@ class Certified:
             "target": self.target,
             "exact": self.verdict(self.target) == EXACT,
             "verdict": self.verdict(self.target),
+            "measured": {file: asdict(found) for file, found in self.measured.items()},
             "stored": None if self.differences is None else "differs" if self.differences else "agrees",
             "assumptions": {name: ASSUMPTIONS[name] for name in self.assumptions},
             "graphs": {file: certificate.to_json() for file, certificate in self.certificates.items()},
@@ -128,6 +139,13 @@ def certify_package(package: Package, target: str = "any") -> Certified:
     files = sorted(name for name in package.manifest.files if name.startswith("int/") and name.endswith(".onnx"))
     certificates = {name: certify_model(_read(package.root / name)) for name in files}
     return Certified(str(package.root), target, certificates, _differences(package, certificates))
+
+
+def measured_on(certified: Certified, root: Path, leg: str) -> Certified:
+    """With what `leg`, a leg of the target, makes here of the files that are proved and have forms never measured."""
+    target = certified.target
+    proved = [name for name, found in certified.certificates.items() if found.verdicts[target] == PROVED]
+    return replace(certified, measured={name: measure(root / name, leg) for name in proved})
 
 
 def verdicts_of(package: Package) -> dict[str, list[str]]:

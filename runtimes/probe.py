@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from nvc_check.models.artifacts.package import Manifest, Package
 from nvc_check.models.errors import RunFailedError
-from nvc_check.runtimes.leg import EngineInfo, LegSpec
+from nvc_check.runtimes.leg import EngineInfo, LegSpec, Tensors
 from nvc_check.runtimes.registry import open_engine
 
 CHANNELS, SIDE = 8, 4
@@ -32,8 +32,7 @@ def probe(spec: LegSpec) -> EngineInfo:
     with tempfile.TemporaryDirectory(prefix="nvc-check-probe-") as folder:
         file = Path(folder) / "probe.onnx"
         onnx.save(_graph(weights.astype(np.float32)), file)
-        empty = Manifest("probe", "", "image", "w8a8", "hyperprior", True, 1, {}, {}, "")
-        engine = open_engine(spec, Package(Path(folder), empty))
+        engine = open_engine(spec, _no_package(Path(folder)))
         if "int" in engine.paths:
             found = engine.load(file, "probe")({"z": z})["sums"]
             wrong = int((found != expected).sum())
@@ -42,6 +41,21 @@ def probe(spec: LegSpec) -> EngineInfo:
                     f"{spec.name}: {wrong} of {expected.size} values of a 1x1 Conv of small integers are wrong"
                 )
         return engine.info
+
+
+def run_graph(spec: LegSpec, model: Path, inputs: Tensors) -> tuple[EngineInfo, Tensors]:
+    """What the engine of `spec` makes of a graph that is in no package.
+
+    Raises:
+        ProviderUnavailableError: not installed, no device, or its nodes would fall back.
+        RunFailedError: it cannot load or run the graph.
+    """
+    engine = open_engine(spec, _no_package(model.parent))
+    return engine.info, engine.load(model, model.stem)(inputs)
+
+
+def _no_package(folder: Path) -> Package:
+    return Package(folder, Manifest("probe", "", "image", "w8a8", "hyperprior", True, 1, {}, {}, ""))
 
 
 def _graph(weights: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> onnx.ModelProto:

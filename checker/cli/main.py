@@ -196,23 +196,36 @@ app.command()(compare)
 @app.command()
 def certify(
     source: Annotated[Path, typer.Argument(help="Package of `export`, or any ONNX file.", metavar="PKG|MODEL.onnx")],
-    target: Annotated[str, typer.Option(help="any, ort-cpu, avx2, cuda, webgpu or openvino.")] = "any",
+    target: Annotated[
+        str | None, typer.Option(help="any, ort-cpu, avx2, cuda, webgpu or openvino; default any, or --measure's.")
+    ] = None,
     arithmetic: Annotated[
         bool, typer.Option("--arithmetic", help="A proof is enough, also of forms never measured on the target.")
     ] = False,
+    measure: Annotated[
+        str | None,
+        typer.Option(help="Run what was never measured on this leg, here: cpu, openvino, webgpu, cuda.", metavar="LEG"),
+    ] = None,
     json: Annotated[
         str | None, typer.Option("--json", help="Write the certificates here; - for standard output alone.")
     ] = None,
 ) -> None:
     """Proves graphs exact without running them, or says which nodes are not, why, and what would cure them."""
     from nvc_check.checker.certify import certify as certify_source
+    from nvc_check.checker.certify import measured_on
+    from nvc_check.checker.measure import target_of
     from nvc_check.checker.views.certify_table import print_certified
     from nvc_check.models.atomic import whole_file
 
     if json is not None and json != "-":
         check_place(Path(json))
     with status(f"certifying {shown_path(source)}"):
-        certified = certify_source(source, target, arithmetic)
+        measured = target_of(measure) if measure is not None else None
+        if target is not None and measured not in (None, target):
+            raise UsageError(f"--measure {measure}: says nothing of target {target}; leave --target out")
+        certified = certify_source(source, target or measured or "any", arithmetic)
+        if measure is not None:
+            certified = measured_on(certified, source if source.is_dir() else source.parent, measure)
     if json == "-":
         sys.stdout.write(certified.to_json())
     else:

@@ -108,6 +108,8 @@ def _print_verdict(console: Console, certified: Certified) -> None:
     elif certified.differences is not None:
         console.print("stored certificate: agrees with the one computed now")
     verdict = certified.verdict(certified.target)
+    for file, found in certified.measured.items():
+        console.print(f"{file}: {found.line}", style="red" if found.different else "green", markup=False)
     served = [file for graph in certified.flavours for file in certified.serving(graph, certified.target)]
     if verdict == PROVED:
         _print_unmeasured(console, certified)

@@ -64,6 +64,19 @@ class LegProcess:
         message, _ = self._ask({"op": "probe", "provider": self.spec.name}, {})
         return EngineInfo(**message["info"])
 
+    def run_graph(self, model: Path, inputs: Tensors) -> tuple[EngineInfo, Tensors]:
+        """What ran, and the outputs of a graph in no package.
+
+        Raises:
+            ProviderUnavailableError: not installed, no device, or nodes would fall back.
+            RunFailedError: it cannot load or run the graph, or its process died.
+        """
+        if self._process is None:
+            self._start()
+        request = {"op": "graph", "provider": self.spec.name, "model": str(model.resolve())}
+        message, tensors = self._ask(request, inputs)
+        return EngineInfo(**message["info"]), tensors
+
     def _start(self) -> None:
         command, variables = command_of(self.spec, Path(self._scratch.name))
         self._process = subprocess.Popen(

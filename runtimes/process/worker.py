@@ -5,6 +5,7 @@
 {"op": "digest", "path", "tensors"} + symbols -> {"seconds", "digests"} + tensors if they are asked for
 {"op": "placement", "path"} -> {"placement"}
 {"op": "probe", "provider"} -> {"info"}
+{"op": "graph", "provider", "model"} + inputs -> {"info"} + outputs of a graph in no package
 {"error": {"kind", "text"}} in place of any.
 """
 
@@ -88,6 +89,11 @@ def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
                 from nvc_check.runtimes.probe import probe  # with onnx, which not every leg needs
 
                 reply = {"info": asdict(probe(LegSpec.parse(message["provider"])))}
+            elif message["op"] == "graph":
+                from nvc_check.runtimes.probe import run_graph
+
+                info, tensors = run_graph(LegSpec.parse(message["provider"]), Path(message["model"]), arrays)
+                reply = {"info": asdict(info)}
             else:
                 assert worker is not None
                 reply, tensors = worker.answer(message, arrays)

@@ -11,16 +11,15 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
-from onnx import helper
 from property.attribute_variants import calibration, variants
 from property.random_decoders import RandomDecoder
 from property.variant_drafts import SIDES
 
+from nvc_check.checker.measure import feeds as of_kinds
 from nvc_check.exporter.graph_compiler import CompiledGraph, compile_graph
 from nvc_check.exporter.network.model import prepared_source, read_source
 from nvc_check.models.errors import NvcCheckError
 
-Feeds = list[dict[str, NDArray[Any]]]
 WIDER = 3  # every so many are exported with activations of 16 bits too
 LATENT = {"height": 8, "width": 16}  # of packages
 
@@ -65,36 +64,6 @@ def _decoder(seed: int, bits: int) -> CompiledGraph:
     return compile_graph(prepared_source(decoder.model, "decoder"), decoder.examples, bits)
 
 
-def feeds(model: onnx.ModelProto, seed: int = 0) -> Feeds:
-    """Inputs: usual values, wide ones, zeros, the ends of 8 and 16 bits, and escapes far beyond."""
-    rng = np.random.default_rng(seed)
-    limits = np.iinfo(np.int32)
-
-    def drawn(shape: tuple[int, ...], kind: int) -> NDArray[Any]:
-        draws = (
-            lambda: np.rint(rng.laplace(0, 4, shape)),
-            lambda: np.rint(rng.laplace(0, 3000, shape)),
-            lambda: np.zeros(shape),
-            lambda: rng.choice([-32768, -129, -128, -1, 0, 1, 127, 128, 255, 256, 32767], shape),
-            lambda: rng.choice([limits.min, limits.max, 2**24 + 1, -5], shape),
-        )
-        return np.asarray(draws[kind]())
-
-    def of(value: onnx.ValueInfoProto, kind: int) -> NDArray[Any]:
-        typed = value.type.tensor_type
-        values = drawn(_sides(typed), kind)
-        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(typed.elem_type))
-        return values.astype(dtype) if dtype.kind == "f" else np.clip(values, limits.min, limits.max).astype(dtype)
-
-    return [{value.name: of(value, kind) for value in model.graph.input} for kind in range(5)]
-
-
-def _sides(typed: onnx.TypeProto.Tensor) -> tuple[int, ...]:
-    """Fixed sides, and sizes for symbols: "16*height" is 16 times that of "height"."""
-    known = {**LATENT, **SIDES}
-    sides = []
-    for place, side in enumerate(typed.shape.dim):
-        factor, _, symbol = side.dim_param.rpartition("*")
-        usual = 1 if place == 0 else SIDES["h"]
-        sides.append(side.dim_value or int(factor or 1) * known.get(symbol, usual))
-    return tuple(sides)
+def feeds(model: onnx.ModelProto) -> list[dict[str, NDArray[Any]]]:
+    """Inputs for a graph of any source."""
+    return of_kinds(model, {**LATENT, **SIDES})
