@@ -20,6 +20,7 @@ from nvc_check.checker.certify import certify_package
 from nvc_check.checker.cli.main import main
 from nvc_check.exporter.certificate.walk import certify
 from nvc_check.models.artifacts.package import Package, write_manifest
+from nvc_check.models.digest import canonical_json, document_digest
 
 
 class Ran(NamedTuple):
@@ -50,12 +51,45 @@ def altered(package: Package, folder: Path, change: Callable[[Path], None]) -> P
 
 
 def test_an_exact_package(run: Callable[..., Ran], package: Package) -> None:
-    """The carrier flavour serves every target; the stored certificate is the one computed."""
-    for target in ("any", "ort-cpu", "avx2", "cuda", "webgpu", "openvino"):
+    """The carrier flavour serves every target that was measured; the stored certificate is the one computed."""
+    for target in ("any", "ort-cpu", "avx2", "webgpu", "openvino"):
         ran = run(package.root, "--target", target)
         assert (ran.code, ran.err) == (0, "")
         assert f"exact for {target}: int/entropy.carrier.onnx" in ran.out
         assert "stored certificate: agrees" in ran.out
+
+
+def test_a_target_on_which_nobody_has_measured(run: Callable[..., Ran], package: Package) -> None:
+    ran = run(package.root, "--target", "cuda")
+    assert ran.code == 4
+    assert "nobody has measured on this target yet" in ran.out and "exact in arithmetic for cuda" in ran.out
+    assert run(package.root, "--target", "cuda", "--arithmetic").code == 0
+
+
+def test_files_that_a_leg_would_load_are_in_the_manifest(
+    run: Callable[..., Ran], package: Package, tmp_path: Path
+) -> None:
+    """Otherwise an empty certificate would be exact."""
+    copy = tmp_path / "package"
+    shutil.copytree(package.root, copy)
+    write_manifest(copy, package.manifest)
+    document = json.loads((copy / "manifest.json").read_text())
+    document["files"] = {name: digest for name, digest in document["files"].items() if not name.startswith("int/")}
+    document["digest"] = document_digest(document)
+    (copy / "manifest.json").write_text(canonical_json(document))
+    ran = run(copy)
+    assert ran.code == 3 and "not in the manifest" in ran.err
+
+
+def test_weights_in_another_file_are_refused(run: Callable[..., Ran], package: Package, tmp_path: Path) -> None:
+    """No digest of the graph says anything of them."""
+
+    def change(root: Path) -> None:
+        file = root / "int/entropy.qdq.onnx"
+        onnx.save(onnx.load(file), file, save_as_external_data=True, location="weights.bin", size_threshold=0)
+
+    ran = run(altered(package, tmp_path, change))
+    assert ran.code == 3 and "lie in another file" in ran.err
 
 
 def test_the_json_report(run: Callable[..., Ran], package: Package, tmp_path: Path) -> None:
@@ -85,7 +119,7 @@ def test_a_certificate_that_was_edited_ends_in_3(run: Callable[..., Ran], packag
     ran = run(copy)
     assert ran.code == 3
     assert "bound is 1.0, computed" in ran.out
-    assert certify_package(Package.open(copy)).exact_for("any")  # the graphs themselves are
+    assert certify_package(Package.open(copy)).verdict("any") == "exact"  # the graphs themselves are
 
 
 def test_a_graph_that_was_edited_ends_in_3(run: Callable[..., Ran], package: Package, tmp_path: Path) -> None:
@@ -101,7 +135,7 @@ def test_a_graph_that_was_edited_ends_in_3(run: Callable[..., Ran], package: Pac
     ran = run(copy)
     assert ran.code == 3
     assert "int/entropy.carrier.onnx: exact is True, computed False" in ran.out
-    assert not certify_package(Package.open(copy)).exact_for("any")
+    assert certify_package(Package.open(copy)).verdict("any") == "not exact"
 
 
 @pytest.mark.parametrize(

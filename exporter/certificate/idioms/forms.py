@@ -3,8 +3,9 @@
 A form is a text, so that a list of forms can be read, compared and written down. Of a node: operator, attributes by
 class (a kernel of one tap or of more, padding or none, a whole or another axis), each input as computed or as a class
 of constants (sign, powers of two, integers, one or many), element types, rank. Of an edge, the seam: producer,
-consumer, input, whether others read it too, and whether anything in the graph is quantized, which is when low-precision
-passes run. Sizes, channel counts and values within a class are left out: the certificate bounds what they do.
+consumer, input, whether others read it too where that matters, and whether anything in the graph is quantized, which is
+when low-precision passes run. Sizes, channel counts and values within a class are left out: the certificate bounds what
+they do.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ KERNELS: Final = frozenset({"Conv", "ConvInteger", "ConvTranspose", "QLinearConv
 WEIGHTED: Final = KERNELS | {"Gemm", "MatMul", "MatMulInteger", "QLinearMatMul"}
 QUANTIZERS: Final = frozenset({"DequantizeLinear", "QuantizeLinear"})
 ALIKE: Final = frozenset({"Concat", "Max", "Min"})  # any number of inputs, all of them treated alike
+SUMS: Final = frozenset({"Add", "Sub"})
+# what optimizers move across other operators, which they do for all readers or for none
+MOVED_ACROSS: Final = frozenset({"DequantizeLinear", "QuantizeLinear", "Reshape", "Transpose"})
 FEW: Final = 8  # elements of an attribute that are told apart
 
 
@@ -39,9 +43,9 @@ def seam_forms(node: onnx.NodeProto, values: Values, topology: Topology, quantiz
     for position, name in enumerate(node.input):
         producer = topology.producer.get(name)
         if producer is not None:
-            alone = "alone" if topology.reader(name) is not None else "shared"
-            place = "any" if node.op_type in ALIKE else position
-            found.append(f"{brief(producer, values)} > {place} {alone} > {brief(node, values)} [{context}]")
+            alone = "" if producer.op_type not in MOVED_ACROSS else " alone" if topology.reader(name) else " shared"
+            place = "any" if node.op_type in ALIKE | SUMS | {"Mul"} else position
+            found.append(f"{brief(producer, values)} > {place}{alone} > {brief(node, values)} [{context}]")
     return list(dict.fromkeys(found))
 
 
@@ -53,6 +57,8 @@ def brief(node: onnx.NodeProto, values: Values) -> str:
     inputs = [_input(node, position, values.get(name) if name else None) for position, name in enumerate(node.input)]
     if node.op_type in ALIKE:
         inputs = [*dict.fromkeys(sorted(inputs)), "..."]
+    while inputs[-2:] == ["sizes", "sizes"]:
+        inputs.pop()
     return f"{node.op_type}{_kernel(node, values)}({', '.join(inputs)})"
 
 
@@ -63,6 +69,8 @@ def _input(node: onnx.NodeProto, position: int, value: Abstract | None) -> str:
         return value.dtype
     if value.dtype == "int64":
         return "sizes"
+    if node.op_type in SUMS:
+        return "constant"
     if node.op_type in WEIGHTED and position:
         return "weights" if position == 1 else "constant"
     return f"{value.dtype} {'one' if value.constant.size == 1 else 'many'}{_kind(node.op_type, position, value)}"
@@ -76,7 +84,7 @@ def _kind(op_type: str, position: int, value: Abstract) -> str:
         kind = "powers" if (np.frexp(magnitudes)[0] == 0.5).all() else "numbers"
         return f" {_sign(numbers)} {kind}"
     if op_type == "Clip":
-        return f" {_sign(numbers)} {'integers' if (numbers == np.rint(numbers)).all() else 'numbers'}"
+        return " integers" if (numbers == np.rint(numbers)).all() else " numbers"
     if op_type in QUANTIZERS and position == 2:
         return f" {int(numbers[0])}" if numbers.size and (numbers == numbers[0]).all() else " several"
     if op_type == "Pad" and position == 2:
