@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import atexit
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
-import openvino
-from conformance.legs import LegUnderTest
-from numpy.typing import NDArray
-from onnx import TensorProto
+from onnx import TensorProto, numpy_helper
 from property.attacker.drawn import drawn
-from property.attacker.graphs import AttackGraph, Inputs
+from property.attacker.engines import RUNNERS, Array, Results
+from property.attacker.graphs import AttackGraph
 from property.attacker.mutants import MutantGraph
 
 from nvc_check.exporter.certificate.walk import certify
-from nvc_check.runtimes.engines.openvino_native import EXACT_PROPERTIES
-from nvc_check.runtimes.oracle.engine import ExactGraph
 
-Array = NDArray[Any]
-Results = list[list[Array]]  # by set of inputs and output
-Runner = Callable[[onnx.ModelProto, list[Inputs]], Results]
 Verdicts = dict[str, str]
 Certifier = Callable[[onnx.ModelProto], Verdicts]
 EXACT, PROVED, REFUSED = "exact", "exact in arithmetic", "not exact"
 FAILED = "gave no result"
 SECONDS = 15  # for one graph; a longer one ends its process
-LIMIT_OF_SESSIONS = 200  # node keeps every session that it made
+LEAST_SCALE = 2.0**-14  # below, the reference evaluator's cast to int32 overflows before it saturates
 CARRIED = (TensorProto.FLOAT, TensorProto.INT32, TensorProto.UINT8, TensorProto.INT8)  # by the wire to node
 
 
@@ -49,11 +39,7 @@ def target_of(leg: str) -> str:
 
 
 def certified(model: onnx.ModelProto) -> Verdicts:
-    certificate = certify(model)
-    verdicts: Verdicts | None = getattr(certificate, "verdicts", None)
-    if verdicts is None:
-        return {name: EXACT if exact else REFUSED for name, exact in certificate.targets.items()}
-    return dict(verdicts)
+    return dict(certify(model).verdicts)
 
 
 def everything_exact(model: onnx.ModelProto) -> Verdicts:
@@ -76,6 +62,7 @@ class Judged:
     legs: dict[str, str] = field(default_factory=dict)
     zeros: list[str] = field(default_factory=list)
     raised: str = ""  # by the certificate itself
+    spoiled: bool = False  # its process ended, though not when the graph was alone in one
 
     def claim(self, leg: str) -> str:
         """The strongest verdict that the leg tests."""
@@ -132,9 +119,20 @@ def _judged(seed: int, legs: Sequence[str], certifier: Certifier) -> Judged:
 
 
 def _takes(leg: str, graph: AttackGraph | MutantGraph) -> bool:
-    """Whether the leg's process can be given such arrays."""
+    """Whether the leg can be given such arrays and computes such scales."""
+    if leg == "reference":
+        return _smallest_scale(graph.model) >= LEAST_SCALE
     ends = [*graph.model.graph.input, *graph.model.graph.output]
     return leg not in ("wasm", "webgpu") or all(end.type.tensor_type.elem_type in CARRIED for end in ends)
+
+
+def _smallest_scale(model: onnx.ModelProto) -> float:
+    """Of its QuantizeLinear nodes, where it is a constant."""
+    constants = {item.name: item for item in model.graph.initializer}
+    constants |= {n.output[0]: n.attribute[0].t for n in model.graph.node if n.op_type == "Constant"}
+    names = {n.input[1] for n in model.graph.node if n.op_type == "QuantizeLinear"} & constants.keys()
+    scales = [numpy_helper.to_array(constants[name]) for name in names if constants[name].data_type]
+    return min((float(scale.min()) for scale in scales), default=1.0)
 
 
 def _compared(model: onnx.ModelProto, truth: Results, results: Results) -> str:
@@ -160,94 +158,3 @@ def _difference(truth: Array, found: Array) -> str:
         return ""
     place = tuple(int(i) for i in np.argwhere(~same)[0])
     return f"{np.count_nonzero(~same)} of {truth.size} differ, {found[place]!r} for {truth[place]!r}"
-
-
-def _on_oracle(model: onnx.ModelProto, inputs: list[Inputs]) -> Results:
-    graph = ExactGraph(model)
-    with np.errstate(all="ignore"):
-        found = [graph(one) for one in inputs]
-    return [[np.asarray(one[output.name]) for output in model.graph.output] for one in found]
-
-
-def _on_onnxruntime(level: str) -> Runner:
-    def run(model: onnx.ModelProto, inputs: list[Inputs]) -> Results:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.intra_op_num_threads = 1
-        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return [session.run(None, one) for one in inputs]
-
-    return run
-
-
-@cache
-def _core() -> openvino.Core:
-    return openvino.Core()
-
-
-def _on_openvino(model: onnx.ModelProto, inputs: list[Inputs]) -> Results:
-    settings = {**EXACT_PROPERTIES, "INFERENCE_NUM_THREADS": 1}
-    compiled = _core().compile_model(_core().read_model(model.SerializeToString()), "CPU", settings)
-    read = {name for port in compiled.inputs for name in port.get_names()}
-    found = []
-    for one in inputs:
-        results = compiled({name: value for name, value in one.items() if name in read})
-        found.append([np.array(results[port]) for port in compiled.outputs])
-    return found
-
-
-def _on_reference(model: onnx.ModelProto, inputs: list[Inputs]) -> Results:
-    from onnx.reference import ReferenceEvaluator
-
-    evaluator = ReferenceEvaluator(model)
-    with np.errstate(all="ignore"):
-        return [[np.asarray(value) for value in evaluator.run(None, one)] for one in inputs]
-
-
-class _Apart:
-    """A leg in an environment of its own, started anew before its process grows too large."""
-
-    def __init__(self, name: str) -> None:
-        self._name, self._leg, self._graphs = name, LegUnderTest(name), 0
-        atexit.register(self._close)
-
-    def _close(self) -> None:
-        self._leg.close()
-
-    def __call__(self, model: onnx.ModelProto, inputs: list[Inputs]) -> Results:
-        self._graphs += 1
-        if self._graphs % LIMIT_OF_SESSIONS == 0:
-            self._close()
-            self._leg = LegUnderTest(self._name)
-        found = [self._leg.outputs(model, one) for one in inputs]
-        return [[_shaped(one[output.name], output) for output in model.graph.output] for one in found]
-
-
-def _shaped(array: Array, output: onnx.ValueInfoProto) -> Array:
-    """The wire makes scalars vectors."""
-    return array if output.type.tensor_type.shape.dim else array.reshape(())
-
-
-@cache
-def _apart(name: str) -> _Apart:
-    return _Apart(name)
-
-
-def _on_wasm(model: onnx.ModelProto, inputs: list[Inputs]) -> Results:
-    return _apart("wasm")(model, inputs)
-
-
-def _on_webgpu(model: onnx.ModelProto, inputs: list[Inputs]) -> Results:
-    return _apart("webgpu")(model, inputs)
-
-
-RUNNERS: dict[str, Runner] = {
-    "oracle": _on_oracle,
-    "ort off": _on_onnxruntime("ORT_DISABLE_ALL"),
-    "ort all": _on_onnxruntime("ORT_ENABLE_ALL"),
-    "openvino": _on_openvino,
-    "reference": _on_reference,
-    "wasm": _on_wasm,
-    "webgpu": _on_webgpu,
-}

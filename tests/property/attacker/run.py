@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 from property.attacker.drawn import drawn
-from property.attacker.judging import EXACT, FAILED, PROVED, REFUSED, RUNNERS, Certifier, Judged, certified, judge
+from property.attacker.engines import RUNNERS
+from property.attacker.judging import EXACT, FAILED, PROVED, REFUSED, Certifier, Judged, certified, judge
 from property.in_processes import in_processes
 
 FIRST = 1_000_000
@@ -44,6 +45,8 @@ def attacked(
         found = judged
         if found is None or (confirmed and found.wrong(EXACT)):
             found = _alone(seed, legs, certifier)
+            if found is not None and judged is None:
+                found.spoiled = True
         yield found or _leg_by_leg(seed, legs, certifier)
 
 
@@ -85,6 +88,7 @@ class Tally:
             print(f"seed {judged.seed}: the certificate raised {judged.raised}: {judged.operators}", flush=True)
         self.verdicts.update(judged.verdicts.items())
         self.legs.update(leg for leg, found in judged.legs.items() if not found.startswith(FAILED))
+        self.counts["crashed once"] += judged.spoiled
         self.counts["zeros of the other sign"] += bool(judged.zeros)
         for leg, found in judged.wrong(PROVED).items():
             if found.startswith(FAILED):
