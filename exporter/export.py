@@ -23,7 +23,7 @@ from nvc_check.exporter.quantize.calibration import calibrate
 from nvc_check.exporter.quantize.integer_layers import IntegerChain, quantize_chain
 from nvc_check.exporter.quantize.synthesis import Y_MAX
 from nvc_check.exporter.write.integer_graph import write_graph
-from nvc_check.models.artifacts.package import FLAVOURS, Manifest, Package, Part, graph_name, write_manifest
+from nvc_check.models.artifacts.package import FLAVOURS, Manifest, Package, Part, graph_name, is_package, write_manifest
 from nvc_check.models.atomic import whole_folder
 from nvc_check.models.codecs.architectures import Codec
 from nvc_check.models.codecs.video import InterDecoders
@@ -57,7 +57,7 @@ def export_package(
     """
     progress("calibration")
     samples = calibrate(codec, calibration)
-    with whole_folder(out) as folder:
+    with whole_folder(out, is_package) as folder:
         (folder / "fp32").mkdir()
         (folder / "int").mkdir()
         parts, arrays, certificates = {}, {}, {}
@@ -150,9 +150,9 @@ def _not_exact(flavours: list[Certificate], target: str) -> str:
     """Why none of a graph's flavours is exact on a target, of the one that is nearest to it."""
     proved = [found for found in flavours if found.targets[target]]
     if proved:
-        forms = min((found.unmeasured[target] for found in proved), key=len)
-        more = f" and {len(forms) - 1} more" if len(forms) > 1 else ""
-        return f"exact in arithmetic for {target}, but never measured there: {forms[0]}{more}"
+        form, *others = min((found.unmeasured[target] for found in proved), key=len)
+        more = f" and {len(others)} more" if others else ""
+        return f"exact in arithmetic for {target}, but never measured there: {form}{more}"
     node, hazard = next(iter(flavours[0].failures(target)))
     return f"not exact for {target}: node {node.name} ({node.op_type}): {hazard.reason}"
 

@@ -15,7 +15,7 @@ from nvc_check.exporter.certificate.walk import Certificate, certify
 from nvc_check.exporter.export import refuse_inexact, write_certificates
 from nvc_check.exporter.graph_compiler import CompiledGraph, SiteLoss, compile_graph
 from nvc_check.exporter.network.model import Source, read_source
-from nvc_check.models.artifacts.package import MOST_DECIBELS, USER_GRAPH, Manifest, Package, write_manifest
+from nvc_check.models.artifacts.package import MOST_DECIBELS, USER_GRAPH, Manifest, Package, is_package, write_manifest
 from nvc_check.models.atomic import whole_folder
 from nvc_check.models.errors import ExportRefusedError
 
@@ -78,7 +78,7 @@ def export_source(
     progress("quantizing")
     made = compile_graph(source, list(calibration), activation_bits)
     _refuse_noise(made, min_snr)
-    with whole_folder(out) as folder:
+    with whole_folder(out, is_package) as folder:
         (folder / "fp32").mkdir()
         (folder / "int").mkdir()
         ir.save(ir.from_proto(source.prepared), folder / "fp32" / f"{USER_GRAPH}.onnx")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,9 +11,10 @@ import typer
 
 from nvc_check.checker.cli.console import output_console, progress_bar, shown_path, status
 from nvc_check.checker.cli.steps import SAMPLE_FRAMES, SAMPLE_SEED, OutOption, encode, render, sample_size
-from nvc_check.models.atomic import check_place
+from nvc_check.models.atomic import check_file
 from nvc_check.models.errors import UsageError
 from nvc_check.runtimes.leg import LegSpec, split_providers
+from nvc_check.runtimes.process.orphan import scratch_folder
 
 FallbackOption = Annotated[
     bool, typer.Option("--allow-fallback", help="Count legs whose nodes ran elsewhere too; the report names the nodes.")
@@ -37,6 +37,7 @@ def record(
     from nvc_check.checker.traces.record import record as record_trace
     from nvc_check.models.artifacts.symbols import Symbols
 
+    check_file(out)
     opened, _ = verified_package(package)
     with Symbols(symbols, opened.manifest.digest) as read:
         with progress_bar(f"recording {provider}", len(read.frames)) as step:
@@ -78,9 +79,9 @@ def compare(
     from nvc_check.checker.providers import with_ready_engines
 
     if json is not None and json != "-":
-        check_place(Path(json))
+        check_file(Path(json))
     if out is not None:
-        check_place(out / "maps")
+        check_file(out / "maps")
     if len(what) > 1 or what[0].is_file():
         if input is not None or symbols is not None or sweep is not None:
             raise UsageError("--input, --symbols and --sweep: for a package; traces were recorded from symbols already")
@@ -126,13 +127,13 @@ def _compare_package(
     if is_graph and out is not None:
         raise UsageError("--out: residual maps are of pictures; the report of a decoder's outputs is in --json")
     size = sample_size(package) if input is None and symbols is None else ""
-    with tempfile.TemporaryDirectory(prefix="nvc-check-") as scratch:
+    with scratch_folder() as scratch:
         file, sampled = symbols, input is None
         if file is None:
             if input is None:
-                input = Path(scratch) / "sample.y4m"
+                input = scratch / "sample.y4m"
                 render(input, size, SAMPLE_FRAMES, SAMPLE_SEED)
-            file = Path(scratch) / "symbols.npz"
+            file = scratch / "symbols.npz"
             encode(package, input, file, sampled=sampled)
         with Symbols(file, package.manifest.digest) as read:
             if swept:

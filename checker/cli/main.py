@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
 import sys
+import traceback
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +18,8 @@ from nvc_check.checker.cli.compare import compare, record
 from nvc_check.checker.cli.console import error_line, output_console, shown_path, status
 from nvc_check.checker.cli.providers import providers
 from nvc_check.checker.cli.steps import SAMPLE_FRAMES, SAMPLE_SEED, SAMPLE_SIZE, OutOption, encode, render
-from nvc_check.models.artifacts.package import SCOPES
-from nvc_check.models.atomic import check_place
+from nvc_check.models.artifacts.package import SCOPES, is_package
+from nvc_check.models.atomic import check_file, check_folder
 from nvc_check.models.errors import NvcCheckError, UsageError
 
 app = typer.Typer(
@@ -23,13 +28,32 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Export neural codec decoders to ONNX that computes the same bits everywhere, and check that it does.",
     epilog="Exit codes: 0 identical, 1 different, 2 usage, 3 bad package, symbols or trace, 4 export refused,"
-    " 5 provider unavailable or fell back, 6 a run failed, 130 interrupted.",
+    " 5 provider unavailable or fell back, 6 a run failed, 70 an error of nvc-check itself, 130 interrupted.",
 )
 
 ACTIVATION_BITS = {"w8a8": 8, "w8a16": 16}
 GOOD = 30.0  # dB: below, another precision is named
 MEASURED = "any,ort-cpu,avx2,webgpu,openvino"  # the targets on which forms were measured
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
+INTERNAL = 70  # EX_SOFTWARE of sysexits.h
+ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"nvc-check {version('nvc-check')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show where an error of nvc-check itself arose.")] = False,
+) -> None:
+    """Options of all commands."""
 
 
 @app.command()
@@ -82,7 +106,7 @@ def export(
             raise UsageError(f"--{option} {found}: expected {' or '.join(known)}")
     wanted = [name for name in targets.split(",") if name]
     _check_targets(wanted)
-    check_place(out)
+    check_folder(out, is_package)
     if codec.endswith(".onnx"):
         if allow_inexact:
             raise UsageError("--allow-inexact: for codecs; an ONNX decoder is exported exact or refused")
@@ -185,6 +209,7 @@ def symbols(
     """Encodes a clip once: the integers that every leg decodes."""
     from nvc_check.models.artifacts.package import Package
 
+    check_file(out)
     encode(Package.open(package), input, out)
     print(shown_path(out))
 
@@ -218,7 +243,7 @@ def certify(
     from nvc_check.models.atomic import whole_file
 
     if json is not None and json != "-":
-        check_place(Path(json))
+        check_file(Path(json))
     with status(f"certifying {shown_path(source)}"):
         measured = target_of(measure) if measure is not None else None
         if target is not None and measured not in (None, target):
@@ -255,6 +280,9 @@ def main() -> None:
     """Runs the command line; the only place that exits."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # deprecations inside torch and compressai, nothing a user can act on
+    for number in ENDINGS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, _ended)
     try:
         code = app(standalone_mode=False)
     except NvcCheckError as error:
@@ -266,6 +294,38 @@ def main() -> None:
         code = UsageError.exit_code
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
+    except SystemExit as error:
+        code = error.code
+    except BrokenPipeError:  # who reads standard output has gone: nothing is left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else INTERNAL
+    except OSError as error:
+        code = _system_error(error)
+    except Exception as error:
+        code = _internal_error(error)
     if code == INTERRUPTED:  # also what typer makes of Ctrl-C inside a command, silently
         error_line(KeyboardInterrupt("interrupted; nothing was left half-written"))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _ended(number: int, frame: object) -> None:
+    """SIGTERM, SIGHUP: as Ctrl-C, so that legs and temporary files go."""
+    raise SystemExit(128 + number)
+
+
+def _system_error(error: OSError) -> int:
+    """A full disk is no fault of this program."""
+    if error.errno not in FULL:
+        return _internal_error(error)
+    where = f"{error.filename}: " if error.filename else ""
+    error_line(UsageError(f"{where}{error.strerror}; nothing was left half-written, make room or choose another place"))
+    return UsageError.exit_code
+
+
+def _internal_error(error: Exception) -> int:
+    """One line that tells it from a verdict; the rest on request."""
+    if "--verbose" in sys.argv or "-v" in sys.argv:
+        traceback.print_exception(error)
+    said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    error_line(RuntimeError(f"an error of nvc-check itself: {said}; `nvc-check --verbose ...` shows where"))
+    return INTERNAL

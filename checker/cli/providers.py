@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from nvc_check.checker.cli.console import errors, output_console, progress_bar
-from nvc_check.models.atomic import check_place, whole_file
+from nvc_check.models.atomic import check_file, whole_file
 from nvc_check.models.errors import ProviderUnavailableError
 
 
@@ -26,7 +26,7 @@ def providers(
     from nvc_check.checker.providers import all_providers, install_leg, names, print_providers, to_json
 
     if json is not None and json != "-":
-        check_place(Path(json))
+        check_file(Path(json))
     if install:
         found = [install_leg(name, lambda line: errors.print(line, markup=False)) for name in install]
     else:

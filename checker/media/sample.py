@@ -62,8 +62,6 @@ def write_sample(
     """
     rendered = render_sample(width, height, frames, seed)
     if path.suffix.lower() == ".y4m":
-        if path.is_dir():
-            raise UsageError(f"{path}: found a folder, expected a file name; choose another --out")
         with whole_file(path) as part, part.open("wb") as stream:
             stream.write(y4m_header(width, height))
             for done, rgb in enumerate(rendered, start=1):
@@ -71,8 +69,6 @@ def write_sample(
                 if progress:
                     progress(done)
     elif not path.suffix:
-        if path.is_dir() and any(path.iterdir()):
-            raise UsageError(f"{path}: found a folder with files in it, expected a new one; choose another --out")
         with whole_folder(path) as part:
             for done, rgb in enumerate(rendered, start=1):
                 Image.fromarray(rgb).save(part / f"{done - 1:04}.png")

@@ -100,6 +100,20 @@ class Manifest:
         return {"schema": SCHEMA, **asdict(self)}
 
 
+def is_package(folder: Path) -> bool:
+    """Whether a folder holds a package and nothing else: what may be replaced by another."""
+    try:
+        document = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        listed = {"manifest.json", *document["files"]}
+        known = str(document["schema"]).startswith(SCHEMA.rpartition("/")[0] + "/")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+    there = [entry for entry in folder.rglob("*") if entry.is_symlink() or not entry.is_dir()]
+    return known and all(
+        entry.is_file() and not entry.is_symlink() and entry.relative_to(folder).as_posix() in listed for entry in there
+    )
+
+
 def graph_name(part: str, graph: str) -> str:
     """File stem of a part's graph: `entropy` of an image codec, `motion_entropy` of a video codec."""
     return graph if part == "image" else f"{part}_{graph}"

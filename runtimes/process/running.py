@@ -15,6 +15,7 @@ from typing import Any
 from nvc_check.models import errors
 from nvc_check.runtimes.leg import EngineInfo, LegSpec, Tensors
 from nvc_check.runtimes.process.launch import command_of
+from nvc_check.runtimes.process.orphan import PARENT, SCRATCH
 from nvc_check.runtimes.process.wire import receive, send
 
 TIME_LIMIT_SECONDS = 600.0  # for one answer: a 1080p frame of the largest codec takes seconds
@@ -35,7 +36,7 @@ class LegProcess:
         self._package = package
         self.time_limit = time_limit or _time_limit() * (EMULATED if spec.machine else 1)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the leg
-        self._scratch = tempfile.TemporaryDirectory(prefix="nvc-check-leg-")
+        self._scratch = tempfile.TemporaryDirectory(prefix="nvc-check-leg-", dir=os.environ.get(SCRATCH))
         self._process: subprocess.Popen[bytes] | None = None
         self.knobs: dict[str, tuple[str, ...] | None] = {}
 
@@ -81,7 +82,7 @@ class LegProcess:
         command, variables = command_of(self.spec, Path(self._scratch.name))
         self._process = subprocess.Popen(
             command,
-            env={**variables, "TMPDIR": self._scratch.name},  # what an engine leaves goes with the leg
+            env={**variables, PARENT: str(os.getpid()), "TMPDIR": self._scratch.name},  # what it leaves goes with it
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -33,7 +33,7 @@ def test_an_environment_of_its_own(tmp_path: Path) -> None:
     assert environments.is_installed("tried", PACKAGES)
     assert not environments.is_installed("tried", ("packaging==24.0",))
     program = (
-        "import packaging, numpy, onnx, nvc_check.runtimes.process.worker;"
+        "import packaging, numpy, onnx, nvc_check.runtimes.process.serving;"
         " print(packaging.__version__, numpy.__version__)"
     )
     bridge = environments.bridge(tmp_path / "bridge")

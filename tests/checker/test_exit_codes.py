@@ -1,0 +1,124 @@
+"""What a command ends with when it is none of the verdicts: its own errors, the system's, signals, --version."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from nvc_check.checker.cli import main as cli
+from nvc_check.models.artifacts.package import Package
+
+NVC_CHECK = Path(sys.executable).with_name("nvc-check")
+COMMANDS = sorted(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]
+
+
+def arguments_of(name: str) -> list[str]:
+    """The least that the command takes."""
+    command: Any = typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]
+    words = [name]
+    for parameter in command.params:
+        if parameter.required:
+            words += ["x"] if parameter.param_type_name == "argument" else [parameter.opts[0], "x"]
+    return words
+
+
+def ended(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> Any:
+    monkeypatch.setattr(sys, "argv", ["nvc-check", *words])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    return exit_.value.code
+
+
+def raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command raises `error`, whatever it is given."""
+    for command in cli.app.registered_commands:
+        function: Callable[..., Any] | None = command.callback
+        assert function is not None
+
+        @functools.wraps(function)
+        def raises(*_: Any, **__: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(command, "callback", raises)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_error_that_nobody_caught_is_no_verdict(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = arguments_of(name)
+    for error in (RuntimeError("[/red] of\nlines"), KeyError("k"), AssertionError(), RecursionError("deep")):
+        raising(error, monkeypatch)
+        assert ended(monkeypatch, words) == 70
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1 and "an error of nvc-check itself" in said and type(error).__name__ in said
+    assert ended(monkeypatch, ["--verbose", *words]) == 70
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_full_disk_is_no_error_of_this_program(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raising(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/there/file"), monkeypatch)
+    assert ended(monkeypatch, arguments_of(name)) == 2
+    assert capsys.readouterr().err.startswith("nvc-check: /there/file: No space left on device")
+    raising(KeyboardInterrupt(), monkeypatch)
+    assert ended(monkeypatch, arguments_of(name)) == 130
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(monkeypatch, ["--version"]) == 0
+    assert capsys.readouterr().out == f"nvc-check {version('nvc-check')}\n"
+
+
+def descendants(process: int) -> set[int]:
+    """All that a process started, and what these started."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{process}/task").glob("*/children"):
+        for child in task.read_text().split():
+            found |= {int(child)} | descendants(int(child))
+    return found
+
+
+def alive(process: int) -> bool:
+    """Whether it runs; one that ended and was not waited for does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 128 + 15), (signal.SIGHUP, 128 + 1)]
+)
+def test_legs_end_with_the_command(
+    number: signal.Signals, code: int, package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within 2 s, and their temporary folders with them, also when nobody could tell them."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    words = [NVC_CHECK, "compare", package.root, "--providers", "cpu,exact,openvino"]
+    running = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while len(legs := descendants(running.pid)) < 3 or not any(scratch.rglob("nvc-check-leg-*")):
+        assert running.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    running.send_signal(number)
+    assert running.wait(timeout=20) == code
+    time.sleep(2)
+    assert [leg for leg in legs if alive(leg)] == []
+    assert list(scratch.iterdir()) == []
