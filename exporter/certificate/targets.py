@@ -19,6 +19,7 @@ ASSUMPTIONS: Final = {
     "A5": "fusions preserve the real-number meaning",
 }
 MAX_SIZE: Final = 8192  # of a dimension that is known at run time only: sides of pictures, tiles and latents
+SMALL_MATMUL: Final = 8  # ONNX Runtime WebGPU has a product of its own below so many inputs and outputs
 SIZES = f"sizes up to {MAX_SIZE}"
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from nvc_check.exporter.certificate.targets import SMALL_MATMUL
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.products import as_points, float_convolution, matrix_product
 from nvc_check.exporter.lower.writing import saturated, times
@@ -233,10 +234,10 @@ def _mixed_up(made: IntegerConvolution, x: ir.Value) -> bool:
 
 def _wrong_on_webgpu(made: IntegerConvolution) -> bool:
     """Float convolutions that ONNX Runtime WebGPU 1.27 computes wrong; see the certificate on Conv."""
-    channels = made.plain.in_channels
-    return (
-        made.plain.groups == 1 and channels > 3 and not channels % 3 and bool(channels % 4) and not len(made.weight) % 4
-    )
+    channels, outputs = made.plain.in_channels, len(made.weight)
+    of_threes = channels > 3 and not channels % 3 and channels % 4 != 0 and not outputs % 4
+    few = outputs < SMALL_MATMUL and made.weight[0].size < SMALL_MATMUL
+    return made.plain.groups == 1 and (of_threes or few)
 
 
 def _clipped(graph: GraphWriter, integers: ir.Value, zero: int, low: int, high: int, name: str) -> ir.Value:

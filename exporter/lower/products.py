@@ -14,6 +14,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from nvc_check.exporter.certificate.targets import SMALL_MATMUL
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.quantize.fitting import IntegerConvolution
 from nvc_check.exporter.quantized_weights import PAIR_MAX
@@ -29,6 +30,10 @@ def as_points(graph: GraphWriter, made: IntegerConvolution, x: ir.Value, name: s
     wide = _taps(graph, made, x, None, 2, name)
     weight = weight.transpose(0, 2, 3, 1).reshape(len(weight), -1, 1, 1)
     bias = made.bias * np.exp2(made.exponent)
+    if len(weight) < SMALL_MATMUL and weight.shape[1] < SMALL_MATMUL:  # see the certificate on WebGPU
+        copies = -(-SMALL_MATMUL // weight.shape[1])
+        wide = graph.op("Concat", *[wide] * copies, name=f"{name}_wide", axis=1)
+        weight = np.concatenate([weight, *[np.zeros_like(weight)] * (copies - 1)], axis=1)
     return graph.op(
         "Conv",
         wide,

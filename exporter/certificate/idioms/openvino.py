@@ -21,6 +21,7 @@ Values = Mapping[str, Abstract | None]
 OPENVINO: Final = ("any", "openvino")
 AFFINE: Final = frozenset({"Add", "Sub", "Mul", "Div"})
 PASSED: Final = EXCHANGED | AFFINE | {"Clip"}
+ROUNDED: Final = frozenset({"Clip", "DequantizeLinear", "Identity", "QuantizeLinear", "Relu"})
 CARRIED: Final = AFFINE | {"Clip", "DequantizeLinear", "Pad", "QuantizeLinear", "Relu"}
 ELEMENTWISE: Final = {"Abs", "Ceil", "Floor", "LeakyRelu", "Max", "Min", "Neg", "PRelu", "Round", "Where"}
 
@@ -40,6 +41,7 @@ def openvino_hazards(node: onnx.NodeProto, call: Call, topology: Topology, value
             *_taken_into_dequantize(node, topology, values),
             *_scaled_and_shifted(node, topology, values),
             *_scaled_and_added(node, topology, values),
+            *_scaled_in_convolution(node, topology, values),
         ]
     if node.op_type == "Conv":
         return [
@@ -116,6 +118,27 @@ def _scaled_and_added(node: onnx.NodeProto, topology: Topology, values: Values) 
             reason = f"a sum of dequantized values, one times a factor behind {name}: OpenVINO divides the factors"
             return [Hazard(OPENVINO, reason, cure)]
     return []
+
+
+def _scaled_in_convolution(node: onnx.NodeProto, topology: Topology, values: Values) -> list[Hazard]:
+    """OpenVINO takes a factor behind a quantized Conv into the Conv: one factor k as 1 / (1 / k), and one for each
+    channel wrong where groups have several channels. Right: one power of two, or factors for channels without groups.
+    """
+    factors = [v for n in node.input if (v := values.get(n)) is not None and v.constant is not None]
+    if node.op_type not in ("Mul", "Div") or not factors:
+        return []
+    steps = list(_behind(node.output[0], topology, values, ROUNDED | {node.op_type}))
+    source = topology.producer.get(_start(steps, values)) if steps else None
+    if source is None or source.op_type != "Conv" or all(step.op_type != "DequantizeLinear" for step in steps):
+        return []
+    weight = values.get(source.input[1])
+    groups = next((attribute.i for attribute in source.attribute if attribute.name == "group"), 1)
+    apart = weight is not None and weight.shape is not None and weight.shape[1] == 1
+    one = factors[0].constant is not None and np.size(factors[0].constant) == 1
+    if _powers_of_two(factors[0]) if one else groups == 1 or apart:
+        return []
+    reason = f"a factor behind {source.name} of integer weights: OpenVINO takes it into the Conv, wrong"
+    return [Hazard(OPENVINO, reason, "a Floor between them")]
 
 
 def _tie_behind_sum(node: onnx.NodeProto, topology: Topology, values: Values) -> list[Hazard]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from nvc_check.exporter.certificate.abstract import Abstract, Linear, capped, wide
 from nvc_check.exporter.certificate.rules.products import pair_hazards, weight_bits
-from nvc_check.exporter.certificate.targets import Hazard, operand_hazards
+from nvc_check.exporter.certificate.targets import SMALL_MATMUL, Hazard, operand_hazards
 from nvc_check.exporter.certificate.terms import Call, Outcome, Refused, Rule, one, require_type
 from nvc_check.models.grid import FLOAT32_EXACT, finest_exponents
 
@@ -68,6 +69,7 @@ def convolution(call: Call) -> Outcome:
         )
     if not transposed:
         hazards.extend(_threes_on_webgpu(call, kernel, strides, weight.stored is not None))
+        hazards.extend(_few_on_webgpu(kernel, weight.stored is not None))
     fast = any(size > 1 and stride == 1 for size, stride in zip(kernel.shape[3:], strides, strict=True))
     chain = Linear(bounds, bits, np.abs(constants), products=True)
     return one(
@@ -96,6 +98,22 @@ def _threes_on_webgpu(call: Call, kernel: Weights, strides: Sequence[int], quant
             ("webgpu",) if quantized else ("any", "webgpu"),
             f"ONNX Runtime WebGPU 1.27 computes a float Conv of {inputs} input and {outputs} output channels wrong",
             "pad the input channels to a multiple of 4 with zero weights, or unfold it into a 1x1 Conv of stride 1",
+        ),
+    )
+
+
+def _few_on_webgpu(kernel: Weights, quantized: bool) -> tuple[Hazard, ...]:
+    """ONNX Runtime WebGPU 1.27 loses a Clip, Relu or LeakyRelu behind a 1x1 Conv of fewer than 8 input and output
+    channels, and behind a larger kernel on a picture of its own size: its MatMul for small sizes has no activation.
+    """
+    groups, outputs, inputs, *taps = kernel.shape
+    if groups > 1 or outputs >= SMALL_MATMUL or inputs * math.prod(taps) >= SMALL_MATMUL:
+        return ()
+    return (
+        Hazard(
+            ("webgpu",) if quantized else ("any", "webgpu"),
+            f"ONNX Runtime WebGPU 1.27 forgets what limits a Conv of {inputs} input and {outputs} output channels",
+            f"pad the input channels to {SMALL_MATMUL} with zero weights",
         ),
     )
 

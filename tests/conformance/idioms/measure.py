@@ -35,6 +35,7 @@ from nvc_check.exporter.certificate.walk import certify, forms_of
 LETTERS: Final = {"c": "ort-cpu", "a": "avx2", "w": "webgpu", "o": "openvino"}
 APART: Final = {"avx2": "cpu@haswell", "webgpu": "webgpu"}
 # nothing older was measured; before its change 27671 (March 2026) ONNX Runtime chose wrong uint8 kernels on VNNI
+SMALL_FILE: Final = 3000  # bytes: starting a graph costs an emulated processor as much as running such a one
 LOWEST: Final = {"ort-cpu": "1.31", "avx2": "1.31", "webgpu": "1.27", "openvino": "2026.4"}
 
 
@@ -46,6 +47,7 @@ class Witness:
         wrong: leg -> what was wrong there.
         proved: the targets for which its certificate holds without a list.
         file: the model, kept for other legs.
+        size: of that file, bytes.
     """
 
     name: str
@@ -53,7 +55,7 @@ class Witness:
     wrong: dict[str, str]
     proved: frozenset[str]
     file: str
-    nodes: int
+    size: int
 
 
 def witnesses(source: str, folder: str) -> list[Witness]:
@@ -72,7 +74,7 @@ def witnesses(source: str, folder: str) -> list[Witness]:
         file = Path(folder) / f"{name.replace('/', '_').replace(' ', '_')}.onnx"
         onnx.save(model, file)
         proved = frozenset(target for target, holds in certificate.targets.items() if holds)
-        found.append(Witness(name, forms_of(model), _wrong(model, expected), proved, str(file), len(model.graph.node)))
+        found.append(Witness(name, forms_of(model), _wrong(model, expected), proved, str(file), file.stat().st_size))
     return found
 
 
@@ -115,12 +117,12 @@ def _differs(expected: Results, found: Results) -> str:
 
 
 def cover(found: Iterable[Witness], usable: Any) -> list[Witness]:
-    """Few graphs, small ones first where that does not matter, that have every form between them."""
+    """Few graphs, small ones where that does not matter, that have every form between them."""
     left = {form for witness in found if usable(witness) for form in witness.forms}
     chosen = []
-    candidates = sorted((w for w in found if usable(w)), key=lambda w: w.nodes)
+    candidates = sorted((w for w in found if usable(w)), key=lambda w: w.size)
     while left:
-        best = max(candidates, key=lambda w: len(left & set(w.forms)) / (20 + w.nodes))
+        best = max(candidates, key=lambda w: len(left & set(w.forms)) / (SMALL_FILE + w.size))
         chosen.append(best)
         left -= set(best.forms)
     return chosen

@@ -73,7 +73,9 @@ def test_a_form_tells_apart_what_an_optimizer_sees() -> None:
 
     assert forms(0.5) == forms(0.25) and forms(3) == forms(7)
     assert len({frozenset(forms(f)) for f in (0.5, 3.0, -0.5, 0.0)}) == 4
-    shared = forms(0.5, helper.make_node("Ceil", ["m"], ["other"], "ceil"))
-    assert any("shared" in form for form in shared) and not any("shared" in form for form in forms(0.5))
+    turned = [helper.make_node("Transpose", ["m"], [name], name, perm=[0, 2, 3, 1]) for name in ("t", "u")]
+    floors = [helper.make_node("Floor", ["t"], [name], name) for name in ("v", "w")]
+    assert any("alone" in form for form in forms(0.5, turned[0], floors[0]))
+    assert any("shared" in form for form in forms(0.5, turned[0], *floors))
     cast = helper.make_node("QuantizeLinear", ["c", "k"], ["q"], "quantized")
     assert all("[quantized]" in form for form in forms(0.5, cast) if " > " in form)
