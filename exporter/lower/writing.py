@@ -49,14 +49,14 @@ def times(graph: GraphWriter, x: ir.Value, factor: Float64, name: str) -> ir.Val
     if (factor == 1).all():
         return x
     if _rounded_sum(x) and not (is_power_of_two(np.abs(factor)) and (factor == factor[0]).all()):
-        x = graph.op("Floor", x, name=f"{name}_kept")  # OpenVINO takes factors into the Conv of integer weights, wrong
+        x = graph.op("Floor", x, name=f"{name}_apart")  # OpenVINO takes factors into the Conv of integer weights, wrong
     return graph.op("Mul", x, channels(graph, factor, f"{name}_factor"), name=f"{name}_scaled")
 
 
 def _rounded_sum(x: ir.Value) -> bool:
     """Whether it is a Conv's sum that was stored in integers."""
     node, stored = x.producer(), False
-    while node is not None and node.op_type in ("Clip", "DequantizeLinear", "QuantizeLinear", "Relu"):
+    while node is not None and node.op_type in ("Clip", "DequantizeLinear", "Mul", "QuantizeLinear", "Relu"):
         stored = stored or node.op_type == "DequantizeLinear"
         node = node.inputs[0].producer() if node.inputs[0] is not None else None
     return stored and node is not None and node.op_type == "Conv"
