@@ -113,7 +113,8 @@ class FrameRow(_Strict):
 class ResultRow(_Strict):
     """One tensor of one leg against the reference; None (no `by_frame`) where only digests were compared.
 
-    `failure` names what a difference means: index flip, latent flip or drift; "" where identical.
+    `failure` names what a difference means: index flip, latent flip, drift, or tensor missing where one of the two legs
+    did not give it; "" where identical.
     """
 
     path: str
@@ -220,8 +221,10 @@ class Report(_Strict):
         return json.dumps({"schema": SCHEMA, **self.model_dump()}, indent=2, allow_nan=False) + "\n"
 
 
-def failure_of(path: str, tensor: str, different: bool) -> str:
+def failure_of(path: str, tensor: str, different: bool, *, missing: bool = False) -> str:
     """What a difference in `tensor` means, in the design's words."""
+    if missing:
+        return "tensor missing"
     if not different:
         return ""
     if tensor.endswith("indexes"):
@@ -229,14 +232,13 @@ def failure_of(path: str, tensor: str, different: bool) -> str:
     return "latent flip" if path == "int" and tensor.endswith("means") else "drift"
 
 
-def decides(row: ResultRow, scope: str) -> bool:
+def decides(path: str, tensor: str, scope: str) -> bool:
     """On the integer path the tensors in scope, and what a user's decoder gives; on the FP32 path all."""
-    in_scope = row.tensor.split("/")[-1] in DECIDING[scope] or row.tensor.startswith(OUTPUT)
-    return row.path == "fp32" or in_scope
+    return path == "fp32" or tensor.rsplit("/", maxsplit=1)[-1] in DECIDING[scope] or tensor.startswith(OUTPUT)
 
 
 def verdict_of(results: list[ResultRow], path: str, scope: str) -> Verdict:
-    deciding = [row for row in results if row.path == path and row.values and decides(row, scope)]
+    deciding = [row for row in results if row.path == path and row.values and decides(row.path, row.tensor, scope)]
     if not deciding:
         return "not compared"
     return "different" if any(row.frames_different for row in deciding) else "identical"

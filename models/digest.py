@@ -17,12 +17,18 @@ def file_digest(file: Path) -> str:
 
 
 def tensor_digest(tensor: NDArray[Any]) -> str:
-    """Of the little-endian C-order data: integers as int32, floats as float32 with -0.0 as +0.0 (any shape)."""
-    if tensor.dtype.kind in "iu":
-        data = np.ascontiguousarray(tensor, dtype="<i4")
-    else:
-        data = np.ascontiguousarray(tensor, dtype="<f4") + np.float32(0)
-    return hashlib.sha256(data.data).hexdigest()
+    """Of the little-endian C-order data: integers as int32, floats as float32 with -0.0 as +0.0 (any shape).
+
+    Values that these cannot hold keep their own type, whose name counts too: they never pass for others.
+    """
+    kind = "i4" if tensor.dtype.kind in "iu" else "f4"
+    with np.errstate(over="ignore"):
+        data = np.asarray(tensor).astype(f"<{kind}")
+    if tensor.dtype.itemsize >= data.dtype.itemsize and not np.array_equal(data, tensor, equal_nan=True):
+        return hashlib.sha256(tensor.dtype.str.encode() + np.ascontiguousarray(tensor).tobytes()).hexdigest()
+    if kind == "f4":
+        data = data + np.float32(0)
+    return hashlib.sha256(np.ascontiguousarray(data).data).hexdigest()
 
 
 def canonical_json(document: Any) -> str:

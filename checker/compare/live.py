@@ -22,6 +22,7 @@ from nvc_check.checker.report import (
     Report,
     ResultRow,
     VerdictRow,
+    decides,
     exit_code_of,
     failure_of,
     verdict_of,
@@ -80,7 +81,7 @@ def with_references(specs: list[LegSpec], kind: str = "") -> list[LegSpec]:
     """
     check_names(specs)
     names = [spec.name for spec in specs]
-    if len(set(names)) < len(names):
+    if len({(spec.engine, spec.machine, *sorted(spec.options.items())) for spec in specs}) < len(specs):
         raise UsageError(f"--providers {','.join(names)}: a leg is named twice; give each one once")
     if not [spec for spec in specs if spec.engine not in REFERENCE.values() or spec.options]:
         raise UsageError("--providers: nothing to compare but the references themselves; add a leg such as cpu")
@@ -117,22 +118,36 @@ def compare(
                 leg.info, leg.paths = leg.process.open()
             except (ProviderUnavailableError, RunFailedError) as error:
                 leg.error = error
+        _check_apart(legs)
         differences: dict[tuple[str, str, str, str], Difference] = {}
-        fidelity = Fidelity(package.manifest)
+        fidelity, scope = Fidelity(package.manifest), package.manifest.scope
         started = time.perf_counter()
         for number, info in enumerate(symbols.frames):
             given: dict[str, Outputs] = {}
             for path in ("fp32", "int"):
                 ordered = sorted(legs, key=lambda leg: leg.spec.name != references[path])
-                given[path] = _one_frame(path, number, info, symbols.read(number, path), ordered, differences, observer)
+                read = symbols.read(number, path)
+                given[path] = _one_frame(path, scope, number, info, read, ordered, differences, observer)
             fidelity.add(given["int"], given["fp32"])
             progress(info.name)
         seconds = time.perf_counter() - started
     return _report(package, symbols, legs, differences, fidelity, seconds, strict)
 
 
+def _check_apart(legs: list[Leg]) -> None:
+    """Raises UsageError where two legs have the same settings, said or by default: they are one leg, run twice."""
+    seen: dict[tuple[Any, ...], str] = {}
+    for leg in (leg for leg in legs if leg.info is not None):
+        assert leg.info is not None
+        settings = [(knob, leg.spec.options.get(knob, leg.info.fingerprint.get(knob))) for knob in leg.process.knobs]
+        other = seen.setdefault((leg.spec.engine, leg.spec.machine, *settings), leg.spec.name)
+        if other != leg.spec.name:
+            raise UsageError(f"--providers {leg.spec.name}: the same settings as {other}; give one of the two")
+
+
 def _one_frame(
     path: str,
+    scope: str,
     number: int,
     info: FrameInfo,
     symbols: Tensors,
@@ -140,22 +155,36 @@ def _one_frame(
     differences: dict[tuple[str, str, str, str], Difference],
     observer: FrameObserver | None,
 ) -> Outputs:
-    """Counts one frame of one path, and gives the references' outputs of a user's decoder."""
+    """Counts one frame of one path, and gives the references' outputs of a user's decoder.
+
+    Compared is the union of what the legs give: a tensor in scope that one of two legs leaves out is different.
+    """
     references: dict[str, Leg] = {}  # tensor -> the leg that it is compared with: the first that has it
+    decoded: list[Leg] = []
+
+    def difference_of(leg: Leg, reference: Leg, tensor: str) -> Difference:
+        return differences.setdefault((path, leg.spec.name, reference.spec.name, tensor), Difference())
+
     for leg in legs:
         if not leg.decode(path, symbols):
             continue
         for name, tensor in leg.tensors.items():
             reference = references.setdefault(name, leg)
             if reference is leg:
+                for other in (other for other in decoded if decides(path, name, scope)):
+                    difference_of(other, leg, name).add_missing(number, tensor)
                 continue
-            difference = differences.setdefault((path, leg.spec.name, reference.spec.name, name), Difference())
+            difference = difference_of(leg, reference, name)
             difference.add(number, tensor, reference.tensors[name])
             if name == "frame":
                 shown, expected = (picture(t, info.height, info.width) for t in (tensor, reference.tensors[name]))
                 difference.add_picture(shown, expected)
                 if observer is not None:
                     observer(path, leg.spec.name, reference.spec.name, number, info, shown, expected)
+        for name, reference in references.items():
+            if name not in leg.tensors and decides(path, name, scope):
+                difference_of(leg, reference, name).add_missing(number, reference.tensors[name])
+        decoded.append(leg)
         if leg not in references.values():
             leg.tensors = {}
     given = {name: (leg.spec.name, leg.tensors[name]) for name, leg in references.items() if name.startswith(OUTPUT)}
@@ -240,6 +269,6 @@ def result_row(path: str, leg: str, reference: str, tensor: str, difference: Dif
         first=first,
         psnr_mean=float(np.mean(quality)) if quality else None,
         psnr_min=min(quality) if quality else None,
-        failure=failure_of(path, tensor, mismatched > 0),
+        failure=failure_of(path, tensor, mismatched > 0, missing=difference.missing),
         by_frame=[FrameRow(**vars(row)) for row in rows],
     )

@@ -15,6 +15,7 @@ from nvc_check.checker.report import (
     Report,
     ResultRow,
     VerdictRow,
+    decides,
     exit_code_of,
     failure_of,
     verdict_of,
@@ -23,6 +24,7 @@ from nvc_check.checker.report import (
 from nvc_check.checker.traces.fidelity import clipped_rows, decibels, rate_rows, warnings_of
 from nvc_check.checker.traces.file import TraceFile
 from nvc_check.checker.traces.format import Trace
+from nvc_check.models.digest import canonical_json
 from nvc_check.models.errors import BadArtifactError, UsageError
 
 PathName = Literal["fp32", "int"]
@@ -52,7 +54,7 @@ def compare_traces(
     A trace whose nodes fell back takes no part, unless `allow_fallback`.
 
     Raises:
-        UsageError: fewer than two traces.
+        UsageError: fewer than two traces, or two of one leg on one machine.
         BadArtifactError: a bad trace, or traces of different packages (unless `across_packages`) or symbols.
     """
     if len(files) < 2:
@@ -60,6 +62,7 @@ def compare_traces(
     with ExitStack() as stack:
         opened = [stack.enter_context(TraceFile(file)) for file in files]
         _check_same(opened, across_packages)
+        _check_apart(opened)
         names = _distinct([item.trace.name for item in opened])
         merged = [Merged(name, item) for name, item in zip(names, opened, strict=True)]
         results = [row for path in PATHS for row in _path_results(path, merged, allow_fallback)]
@@ -123,17 +126,29 @@ def _check_same(opened: list[TraceFile], across_packages: bool) -> None:
             )
 
 
+def _check_apart(opened: list[TraceFile]) -> None:
+    """Raises UsageError for two traces of one leg on one machine: what repeats itself is not the same elsewhere."""
+    seen: dict[str, TraceFile] = {}
+    for item in opened:
+        trace = item.trace
+        who = canonical_json([trace.package.digest, trace.symbols, trace.leg.model_dump()])
+        other = seen.setdefault(who, item)
+        if other is not item:
+            remedy = "give one of the two, or tell machines of one kind apart with record --label"
+            raise UsageError(f"{item.file}: the same leg on the same machine as {other.file}; {remedy}")
+
+
 def _path_results(path: PathName, merged: list[Merged], allow_fallback: bool) -> list[ResultRow]:
     having = [m for m in merged if path in m.trace.paths and (allow_fallback or not m.fell_back(path))]
     having.sort(key=lambda m: m.trace.leg.name != REFERENCE[path])
+    tensors = {item.name: dict.fromkeys(key for f in item.trace.paths[path].frames for key in f) for item in having}
     rows: list[ResultRow] = []
-    references: dict[str, Merged] = {}
-    for item in having:
-        for tensor in dict.fromkeys(key for frame in item.trace.paths[path].frames for key in frame):
-            reference = references.setdefault(tensor, item)
-            if reference is not item:
-                rows.append(_row(path, tensor, item, reference))
-    return rows
+    for tensor in dict.fromkeys(name for item in having for name in tensors[item.name]):
+        reference = next(item for item in having if tensor in tensors[item.name])
+        needed = decides(path, tensor, reference.trace.package.scope)
+        others = [item for item in having if item is not reference and (needed or tensor in tensors[item.name])]
+        rows += [_row(path, tensor, item, reference) for item in others]
+    return sorted(rows, key=lambda row: [item.name for item in having].index(row.leg))
 
 
 def _row(path: PathName, tensor: str, item: Merged, reference: Merged) -> ResultRow:
@@ -144,8 +159,9 @@ def _row(path: PathName, tensor: str, item: Merged, reference: Merged) -> Result
     ours += [None] * (frames - len(ours))
     theirs += [None] * (frames - len(theirs))
     present = [number for number in range(frames) if ours[number] or theirs[number]]
+    missing = any(ours[number] is None or theirs[number] is None for number in present)
     difference = Difference()
-    different, complete = 0, True
+    different, complete = 0, not missing
     for number in present:
         a, b = ours[number], theirs[number]
         if a is not None and b is not None and a.sha256 == b.sha256 and a.shape == b.shape:
@@ -168,7 +184,7 @@ def _row(path: PathName, tensor: str, item: Merged, reference: Merged) -> Result
         tensor=tensor,
         frames=len(present),
         frames_different=different,
-        values=sum(b.values for a, b in zip(ours, theirs, strict=True) if a and b),
+        values=sum(of.values for a, b in zip(ours, theirs, strict=True) if (of := b or a)),
         mismatched=None,
         max_abs=None,
         max_ulp=None,
@@ -176,7 +192,7 @@ def _row(path: PathName, tensor: str, item: Merged, reference: Merged) -> Result
         first=None,
         psnr_mean=None,
         psnr_min=None,
-        failure=failure_of(path, tensor, True),
+        failure=failure_of(path, tensor, True, missing=missing),
         by_frame=[],
     )
 

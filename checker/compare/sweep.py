@@ -125,7 +125,8 @@ def _judged(verdict: VerdictRow, base: LegSpec, legs: list[LegRow]) -> VerdictRo
 def _row(variant: Variant, legs: list[LegRow], results: list[ResultRow], scope: str) -> SweepRow:
     paths = {}
     for path in ("fp32", "int"):
-        rows = [row for row in results if (row.leg, row.path) == (variant.spec.name, path) and decides(row, scope)]
+        rows = [row for row in results if (row.leg, row.path) == (variant.spec.name, path)]
+        rows = [row for row in rows if decides(path, row.tensor, scope)]
         paths[path] = SweepPath(
             verdict=verdict_of(rows, path, scope),
             values=sum(row.values for row in rows),

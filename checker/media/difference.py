@@ -35,12 +35,14 @@ class Difference:
     Attributes:
         max_ulp: largest distance in float32 steps; None for integers.
         first: frame number and flat index (C order) of the first mismatch.
+        missing: in some frame one of the two legs did not give the tensor.
     """
 
     by_frame: list[FrameDifference] = field(default_factory=list)
     values: int = 0
     max_ulp: int | None = None
     first: tuple[int, int] | None = None
+    missing: bool = False
 
     @property
     def mismatched(self) -> int:
@@ -62,6 +64,13 @@ class Difference:
         if count and self.first is None:
             self.first = (frame, int(np.argmax(unequal)))
         self.by_frame.append(FrameDifference(frame, count, largest))
+
+    def add_missing(self, frame: int, reference: NDArray[Any]) -> None:
+        """A tensor that only one of the two legs gave: all values different."""
+        self.values += reference.size
+        self.missing = True
+        self.first = self.first or (frame, 0)
+        self.by_frame.append(FrameDifference(frame, reference.size, 0.0))
 
     def add_picture(self, picture: NDArray[np.float32], reference: NDArray[np.float32]) -> None:
         """What is shown of the frame just added: (3, H, W) in [0, 1] each."""

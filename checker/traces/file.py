@@ -113,7 +113,8 @@ class TraceFile:
             raise BadArtifactError(f"{self.file}: tensor {entry} is damaged ({error}); record it again") from error
         if tensor_digest(array) != self.trace.paths[path].frames[frame][tensor].sha256:
             raise BadArtifactError(f"{self.file}: tensor {entry} is not what its digest says; record it again")
-        return np.asarray(array, dtype=np.int32 if array.dtype.kind in "iu" else np.float32)
+        wide = array.dtype.itemsize > 4  # values that 32 bits do not hold
+        return array if wide else np.asarray(array, dtype=np.int32 if array.dtype.kind in "iu" else np.float32)
 
 
 def entry_name(path: str, frame: int, tensor: str) -> str:

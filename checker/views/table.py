@@ -165,7 +165,7 @@ def _decibels(value: float | None) -> str:
 
 def _print_verdict(console: Console, report: Report, path: str) -> None:
     verdict = getattr(report.verdict, path)
-    rows = [row for row in report.results if row.path == path and decides(row, report.package.scope)]
+    rows = [row for row in report.results if row.path == path and decides(path, row.tensor, report.package.scope)]
     legs = sorted({row.leg for row in rows})
     line = f"[{COLOURS[verdict]}]{path}: {verdict}[/]"
     if verdict == "not compared":
