@@ -39,7 +39,7 @@ def smaller_bound(root: Path) -> None:
 def own_certificate(root: Path) -> None:
     ordinary_scales(root)
     document = json.loads((root / "certificate.json").read_text())
-    document[GRAPH] = certify(onnx.load(root / GRAPH)).to_json()
+    document[GRAPH] = certify(onnx.load(root / GRAPH)).stored()
     (root / "certificate.json").write_text(canonical_json(document))
 
 

@@ -143,7 +143,7 @@ def test_a_folder_with_files_is_refused(tmp_path: Path) -> None:
     """And left as it was."""
     (tmp_path / "clip").mkdir()
     (tmp_path / "clip" / "mine.txt").write_text("keep")
-    with pytest.raises(UsageError, match="a folder with files in it"):
+    with pytest.raises(UsageError, match="holds files that nvc-check did not write there"):
         write_sample(tmp_path / "clip", 16, 16, 1, 0)
     assert (tmp_path / "clip" / "mine.txt").read_text() == "keep"
 

@@ -91,7 +91,7 @@ def test_a_killed_recording(package: Package, symbols: Path, tmp_path: Path) -> 
     running.kill()
     running.communicate()
     (part,) = out.parent.iterdir()
-    assert part.name.startswith(".leg.trace.") and part.stat().st_size
+    assert part.name.startswith(".nvc-check-") and part.stat().st_size
     with pytest.raises(BadArtifactError, match="not a whole trace"):
         TraceFile(part)
     assert ended(legs)

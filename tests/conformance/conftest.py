@@ -1,4 +1,4 @@
-"""Every leg against every case; what is known to deviate must deviate."""
+"""Every leg against every case; what is known to deviate must deviate, and as it is known to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from conformance.every_case import CASES
 from conformance.legs import LegUnderTest, chosen
-from conformance.xfails import deviations, reason_of
+from conformance.xfails import deviations, known
 
 
 def pytest_report_collectionfinish() -> list[str]:
@@ -17,15 +17,12 @@ def pytest_report_collectionfinish() -> list[str]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if {"leg", "case"} <= set(metafunc.fixturenames):
-        metafunc.parametrize(("leg", "case"), [pair for leg in chosen()[0] for pair in _of(leg)])
-
-
-def _of(leg: str) -> Iterator[object]:
-    known = deviations(leg)
-    for name, case in CASES.items():
-        reason = reason_of(name, known)
-        marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
-        yield pytest.param(leg, case, id=f"{leg}-{name}", marks=marks)
+        pairs = [(leg, name) for leg in chosen()[0] for name in CASES]
+        metafunc.parametrize(
+            ("leg", "case", "deviation"),
+            [(leg, CASES[name], known(name, deviations(leg))) for leg, name in pairs],
+            ids=[f"{leg}-{name}" for leg, name in pairs],
+        )
 
 
 @pytest.fixture(scope="session")

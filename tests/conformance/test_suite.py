@@ -15,7 +15,7 @@ from conformance.case import OPSET, Case, f32, one
 from conformance.every_case import ASSUMPTIONS, CASES, OPERATORS
 from conformance.legs import MAIN, NOT_FOR_GRAPHS, chosen
 from conformance.violations import VIOLATIONS
-from conformance.xfails import FOLDER, deviations, file_of, reason_of, unmatched
+from conformance.xfails import FOLDER, as_known, deviations, file_of, known, unmatched
 from onnx import helper
 
 from nvc_check.checker.providers import names
@@ -66,14 +66,23 @@ def test_known_deviations_are_of_legs_and_cases_that_exist() -> None:
 
 
 def test_a_line_that_matches_nothing_is_found(tmp_path: Path) -> None:
-    """And one without a reason."""
-    (tmp_path / "cpu-opt=off.txt").write_text("# none\nadd/*  because\nadd/lost  because\n", encoding="utf-8")
-    known = deviations("cpu:opt=off", tmp_path)
-    assert unmatched(known, CASES) == ["cpu-opt=off.txt:3: add/lost matches no case"]
-    assert reason_of("add/zero", known) == "because (cpu-opt=off.txt:2)" and reason_of("sub/zero", known) == ""
-    (tmp_path / "cpu.txt").write_text("add/zero\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"cpu.txt:1: 'add/zero', expected FILE/CASE, two spaces, a reason"):
-        deviations("cpu", tmp_path)
+    """And one without a kind or a reason; a case that fails otherwise than it is known to is no known one."""
+    lines = "# none\nadd/*  wrong: because\nadd/lost  falls back: because\n"
+    (tmp_path / "cpu-opt=off.txt").write_text(lines, encoding="utf-8")
+    listed = deviations("cpu:opt=off", tmp_path)
+    assert unmatched(listed, CASES) == ["cpu-opt=off.txt:3: add/lost matches no case"]
+    found = known("add/zero", listed)
+    assert found is not None and (found.reason, found.place) == ("because", "cpu-opt=off.txt:2")
+    assert known("sub/zero", listed) is None
+    assert as_known(found, "add/zero: 3 of 4 values are wrong; at (0) found 1, expected 2")
+    for other in ("", "add/zero: its process ended with -11", "add/zero: cpu: 1 of 8 nodes fell back from ..."):
+        assert not as_known(found, other)
+    for line in ("add/zero", "add/zero  because", "add/zero  wrong: "):
+        (tmp_path / "cpu.txt").write_text(f"{line}\n", encoding="utf-8")
+        with pytest.raises(
+            ValueError, match=r"cpu.txt:1: 'add/zero.*expected FILE/CASE, two spaces, falls back, wrong"
+        ):
+            deviations("cpu", tmp_path)
 
 
 def test_every_leg_is_tested_or_named_with_a_reason() -> None:

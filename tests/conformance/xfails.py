@@ -1,6 +1,8 @@
-"""Known deviations: xfails/<leg>.txt, one line each: `FILE/CASE  reason` or `FILE/*  reason`; # begins a comment.
+"""Known deviations: xfails/<leg>.txt, one line each: `FILE/CASE  KIND: reason`, or FILE/*; # begins a comment.
 
-A file's name is the leg as it is spelled, with - for the colon, which Windows does not allow in a name.
+KIND is what must be seen: `falls back` (nodes ran on another provider) or `wrong` (values); any other failure of that
+case, a crash among them, is a failure of the test. A file's name is the leg as it is spelled, with - for the colon,
+which Windows does not allow in a name.
 """
 
 from __future__ import annotations
@@ -9,15 +11,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Final
 
+SEEN: Final = {"falls back": "fell back", "wrong": "values are wrong"}
 FOLDER = Path(__file__).parent / "xfails"
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """`pattern` matches names of cases; `place`: file and line."""
+    """`pattern` matches names of cases; `kind` of SEEN; `place`: file and line."""
 
     pattern: str
+    kind: str
     reason: str
     place: str
 
@@ -27,7 +32,7 @@ def file_of(leg: str) -> str:
 
 
 def deviations(leg: str, folder: Path = FOLDER) -> list[Deviation]:
-    """Raises ValueError for a line without a reason."""
+    """Raises ValueError for a line without a kind and a reason."""
     file = folder / file_of(leg)
     if not file.exists():
         return []
@@ -35,22 +40,28 @@ def deviations(leg: str, folder: Path = FOLDER) -> list[Deviation]:
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
-        pattern, _, reason = line.strip().partition("  ")
+        pattern, _, said = line.strip().partition("  ")
+        kind, _, reason = said.strip().partition(": ")
         place = f"{file.name}:{number}"
-        if not reason.strip():
-            raise ValueError(f"{place}: {line!r}, expected FILE/CASE, two spaces, a reason")
-        found.append(Deviation(pattern, reason.strip(), place))
+        if kind not in SEEN or not reason.strip():
+            raise ValueError(f"{place}: {line!r}, expected FILE/CASE, two spaces, {', '.join(SEEN)}: a reason")
+        found.append(Deviation(pattern, kind, reason.strip(), place))
     return found
 
 
-def reason_of(case: str, known: Iterable[Deviation]) -> str:
-    """Why the case is known to fail, "" where it is not."""
-    return next((f"{item.reason} ({item.place})" for item in known if fnmatchcase(case, item.pattern)), "")
+def known(case: str, among: Iterable[Deviation]) -> Deviation | None:
+    """How the case is known to fail; None where it is not."""
+    return next((item for item in among if fnmatchcase(case, item.pattern)), None)
 
 
-def unmatched(known: Iterable[Deviation], cases: Iterable[str]) -> list[str]:
+def as_known(deviation: Deviation, said: str) -> bool:
+    """Whether what was seen is what is known, and nothing else."""
+    return SEEN[deviation.kind] in said
+
+
+def unmatched(listed: Iterable[Deviation], cases: Iterable[str]) -> list[str]:
     """Lines that no case needs."""
     names = list(cases)
-    return [f"{item.place}: {item.pattern} matches no case" for item in known if not any(
+    return [f"{item.place}: {item.pattern} matches no case" for item in listed if not any(
         fnmatchcase(name, item.pattern) for name in names
     )]  # fmt: skip

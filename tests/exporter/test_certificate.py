@@ -61,7 +61,7 @@ def test_ordinary_scales_are_refused(inexact_package: Package) -> None:
 @pytest.mark.parametrize(("bias", "exact"), [(2**24 - 1 - 255 * 255, True), (2**24 - 255 * 255, False)])
 def test_the_accumulator_bound_is_tight(bias: int, exact: bool) -> None:
     """One below 2^24 is accepted, 2^24 is refused."""
-    certificate = certify(clipped_convolution(np.full((1, 1, 1, 1), 255, np.float32), 255, float(bias)))
+    certificate = certify(clipped_convolution(np.full((8, 1, 1, 1), 255, np.float32), 255, float(bias)))
     assert verdict(certificate, "conv").exact is exact
     if not exact:
         assert "sums reach 16777216, not below 2^24" in verdict(certificate, "conv").reason

@@ -103,8 +103,9 @@ def _threes_on_webgpu(call: Call, kernel: Weights, strides: Sequence[int], quant
 
 
 def _few_on_webgpu(kernel: Weights, quantized: bool) -> tuple[Hazard, ...]:
-    """ONNX Runtime WebGPU 1.27 loses a Clip, Relu or LeakyRelu behind a 1x1 Conv of fewer than 8 input and output
-    channels, and behind a larger kernel on a picture of its own size: its MatMul for small sizes has no activation.
+    """ONNX Runtime WebGPU 1.27 gives every 1x1 Conv of fewer than 8 input and output channels the Clip, Relu or
+    LeakyRelu of the first one that the process compiled: the key of its cache of programs for small products leaves
+    activations out. A larger kernel on a picture of its own size is such a product too.
     """
     groups, outputs, inputs, *taps = kernel.shape
     if groups > 1 or outputs >= SMALL_MATMUL or inputs * math.prod(taps) >= SMALL_MATMUL:
@@ -112,7 +113,7 @@ def _few_on_webgpu(kernel: Weights, quantized: bool) -> tuple[Hazard, ...]:
     return (
         Hazard(
             ("webgpu",) if quantized else ("any", "webgpu"),
-            f"ONNX Runtime WebGPU 1.27 forgets what limits a Conv of {inputs} input and {outputs} output channels",
+            f"ONNX Runtime WebGPU 1.27 limits a Conv of {inputs} input and {outputs} output channels as it did another",
             f"pad the input channels to {SMALL_MATMUL} with zero weights",
         ),
     )

@@ -56,6 +56,15 @@ CASES = [
         f32(32 * saturated(half_to_even(SUM, 9))[:, [0, 1, 0, 1]].reshape(1, 2, 2, 1, 6, 7)
             .transpose(0, 3, 4, 1, 5, 2).reshape(1, 1, 12, 14)),
     ),
+    # a factor may be put into the Conv's scales, where it must not be rounded
+    *(chain(
+        f"a5/factor_{where}_quantized_conv",
+        [*QUANTIZED_CONV, node("QuantizeLinear", "sum step none", "q"), node("DequantizeLinear", "q step none", "out"),
+         *([node("Floor", "out", "whole")] if where == "apart_from" else []),
+         node("Mul", "whole seven" if where == "apart_from" else "out seven", "y")],
+        {**OPERANDS, "step": fixed(32), "seven": fixed(7)},
+        f32(7 * 32 * saturated(half_to_even(SUM, 9))),
+    ) for where in ("behind", "apart_from")),
     # a Pad may be put into the Conv, an Add into its bias, a Mul into its weights
     chain(
         "a5/pad_slices_conv",
