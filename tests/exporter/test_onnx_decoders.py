@@ -276,7 +276,7 @@ def test_no_two_convolutions_share_a_weight() -> None:
         value for node in graph if node.op_type == "DequantizeLinear" for value in node.inputs[:1] if value is not None
     ]
     stored = [value.name for value in read if value.is_initializer()]
-    assert len(stored) == len(set(stored)) == 2
+    assert len(stored) == len(set(stored)) == 3
 
 
 BATCH = {name: np.ones(8, np.float32) for name in "gkmv"}
