@@ -7,6 +7,8 @@ from typing import Final
 
 import onnx
 
+from nvc_check.exporter.certificate.fitting_sizes import unfit
+
 OPSETS: Final = range(11, 24)
 STANDARD: Final = ("", "ai.onnx")
 
@@ -14,8 +16,8 @@ STANDARD: Final = ("", "ai.onnx")
 def flaw(model: onnx.ModelProto) -> tuple[str, str] | None:
     """(why the file has no exact meaning, cure), or None.
 
-    The same name defined twice, operators of two opsets, functions of its own, and what onnx.checker refuses: runtimes
-    read these differently, or not at all.
+    The same name defined twice, operators of two opsets, functions of its own, what onnx.checker refuses, and
+    sizes that do not fit each other: runtimes read these differently, or not at all.
     """
     domains = Counter("" if item.domain in STANDARD else item.domain for item in model.opset_import)
     twice = sorted(domain for domain, count in domains.items() if count > 1)
@@ -28,7 +30,7 @@ def flaw(model: onnx.ModelProto) -> tuple[str, str] | None:
         return "the model has local functions", "inline them: onnx.inliner.inline_local_functions"
     if not model.graph.node:
         return "the graph has no nodes", "a graph that computes something"
-    return _doubled(model.graph) or _refused(model)
+    return _doubled(model.graph) or _refused(model) or unfit(model)
 
 
 def _doubled(graph: onnx.GraphProto) -> tuple[str, str] | None:

@@ -102,7 +102,7 @@ def test_sizes_that_webgpu_leaves_to_the_cpu() -> None:
 @pytest.mark.parametrize("outputs", [1, 7, 8])
 @pytest.mark.parametrize(("inputs", "kernel"), [(1, 1), (7, 1), (1, 2), (8, 1), (2, 2), (1, 3)])
 def test_a_convolution_whose_limits_webgpu_mixes_up(inputs: int, kernel: int, outputs: int) -> None:
-    """Fewer than 8 products a sum and fewer than 8 sums, which tests/conformance/test_one_process.py shows; the cure."""
+    """Fewer than 8 products a sum and fewer than 8 sums, as tests/conformance/test_one_process.py shows; the cure."""
     few = inputs * kernel * kernel < 8 and outputs < 8
     weight = np.ones((outputs, inputs, kernel, kernel), np.float32)
     model = clipped_convolution(weight, 9)
