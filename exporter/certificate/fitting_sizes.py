@@ -10,7 +10,7 @@ from typing import Final
 
 import onnx
 
-SIZES = (16, 1, 64, 8, 2, 3)  # of every open dimension alike
+SIZES = (16, 1, 60, 64, 8, 2, 3)  # of every open dimension alike
 APART = 16  # and multiples of this, each name another
 LONGEST = 60  # characters of a dimension that is read as arithmetic
 OPERATORS: Final[dict[type[ast.operator], Callable[[int, int], int]]] = {

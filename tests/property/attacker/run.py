@@ -107,6 +107,8 @@ class Tally:
         """Why the run shows nothing; "" where it does."""
         if not any(count for (_, verdict), count in self.verdicts.items() if verdict != REFUSED):
             return "no graph is exact in arithmetic"
+        if not any(count for (_, verdict), count in self.verdicts.items() if verdict == EXACT):
+            return "no graph is exact"
         if not any(count for leg, count in self.legs.items() if leg != "oracle"):
             return "no leg ran a graph"
         return ""
