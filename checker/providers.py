@@ -18,6 +18,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from nvc_check.checker.views.plain import harmless
 from nvc_check.models.errors import NvcCheckError, UsageError
 from nvc_check.runtimes.leg import LegSpec
 from nvc_check.runtimes.process import environments, foreign
@@ -120,7 +121,7 @@ def print_providers(console: Console, providers: list[Provider]) -> None:
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("leg", "state", "what runs, or why not", "what it is"):
         table.add_column(column)
-    for row in providers:
+    for row in map(harmless, providers):
         table.add_row(row.name, f"[{STYLES[row.state]}]{row.state}[/]", row.detail, row.summary)
     console.print(table)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,8 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+
+from nvc_check.checker.views.plain import harmless, plain
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -35,7 +39,7 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[Any], None
         task = bar.add_task(title, total=total, item="")
 
         def advance(item: Any = None) -> None:
-            bar.update(task, advance=1, item="" if item is None else str(item))
+            bar.update(task, advance=1, item="" if item is None else harmless(str(item)))
 
         yield advance
 
@@ -46,8 +50,9 @@ def status(title: str) -> Iterator[Callable[[str], None]]:
     if not errors.is_terminal:
         yield lambda step: None
         return
+    title = harmless(title)
     with errors.status(title) as shown:
-        yield lambda step: shown.update(f"{title}: {step}")
+        yield lambda step: shown.update(f"{title}: {harmless(step)}")
 
 
 def output_console(width: int | None = None) -> Console:
@@ -58,8 +63,15 @@ def output_console(width: int | None = None) -> Console:
     return console
 
 
+def any_encoding() -> None:
+    """Names that the terminal's encoding does not have are shown by their numbers."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def error_line(error: BaseException) -> None:
-    text = " ".join(str(error).split())
+    text = plain(" ".join(str(error).split()))
     errors.print(f"nvc-check: {text}", markup=False, style="bold red" if errors.is_terminal else None)
 
 

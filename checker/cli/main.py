@@ -15,9 +15,10 @@ from typing import Annotated, Any
 import typer
 
 from nvc_check.checker.cli.compare import compare, record
-from nvc_check.checker.cli.console import error_line, output_console, shown_path, status
+from nvc_check.checker.cli.console import any_encoding, error_line, output_console, shown_path, status
 from nvc_check.checker.cli.providers import providers
 from nvc_check.checker.cli.steps import SAMPLE_FRAMES, SAMPLE_SEED, SAMPLE_SIZE, OutOption, encode, render
+from nvc_check.checker.views.plain import plain
 from nvc_check.models.artifacts.package import SCOPES, is_package
 from nvc_check.models.atomic import check_file, check_folder
 from nvc_check.models.errors import NvcCheckError, UsageError
@@ -171,12 +172,12 @@ def _export_onnx(
         for name, grid in grids.items():
             sizes = grid.shape or (1, grid.channels, None, None)
             shape = ", ".join(str(size) if size else side for size, side in zip(sizes, "1Chw", strict=False))
-            print(f"{end} {name}: int32 ({shape}) in steps of 2^{grid.exponent}")
+            print(f"{end} {plain(name)}: int32 ({shape}) in steps of 2^{grid.exponent}")
     if verbose:
         for site in made.losses:
-            print(f"{site.decibels:7.1f} dB  {site.name} ({site.op_type})")
+            print(f"{site.decibels:7.1f} dB  {plain(site.name)} ({site.op_type})")
     for name, decibels in made.noise.items():
-        print(f"{name}: signal to noise against float {decibels:.1f} dB over the calibration")
+        print(f"{plain(name)}: signal to noise against float {decibels:.1f} dB over the calibration")
     if activation_bits == 8 and min(made.noise.values()) < GOOD:
         print("--precision w8a16 comes nearer to float, at a third of the speed or so")
 
@@ -278,6 +279,7 @@ app.command()(providers)
 
 def main() -> None:
     """Runs the command line; the only place that exits."""
+    any_encoding()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # deprecations inside torch and compressai, nothing a user can act on
     for number in ENDINGS:

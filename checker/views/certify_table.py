@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nvc_check.checker.certify import Certified
+from nvc_check.checker.views.plain import harmless
 from nvc_check.exporter.certificate.targets import ASSUMPTIONS, TARGETS
 from nvc_check.exporter.certificate.walk import EXACT, NOT_EXACT, PROVED, Certificate
 
@@ -16,9 +17,10 @@ COLOURS = {EXACT: "green", PROVED: "yellow", NOT_EXACT: "red"}
 
 
 def print_certified(console: Console, certified: Certified) -> None:
+    certified = harmless(certified)
     console.print(f"[bold]{certified.source}[/]  target {certified.target}: {TARGETS[certified.target].note}")
     for line in certified.differences or ():
-        console.print(f"! stored certificate: {line}", markup=False, style="red")
+        console.print(f"! stored certificate: {line}", style="red")
     failing = [file for graph in certified.flavours for file in _failing(certified, graph)]
     for file in failing:
         _print_failures(console, certified, file)
@@ -109,7 +111,7 @@ def _print_verdict(console: Console, certified: Certified) -> None:
         console.print("stored certificate: agrees with the one computed now")
     verdict = certified.verdict(certified.target)
     for file, found in certified.measured.items():
-        console.print(f"{file}: {found.line}", style="red" if found.different else "green", markup=False)
+        console.print(f"{file}: {found.line}", style="red" if found.different else "green")
     served = [file for graph in certified.flavours for file in certified.serving(graph, certified.target)]
     if verdict == PROVED:
         _print_unmeasured(console, certified)
@@ -126,6 +128,6 @@ def _print_unmeasured(console: Console, certified: Certified) -> None:
         forms.update(dict.fromkeys(sorted(found, key=len)[0]))
     console.print(f"proved, but never measured on {certified.target}:")
     for form in list(forms)[:ROWS]:
-        console.print(f"  {form}", markup=False, highlight=False)
+        console.print(f"  {form}", highlight=False)
     if len(forms) > ROWS:
         console.print(f"  {len(forms) - ROWS} more in --json")

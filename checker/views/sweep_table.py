@@ -7,10 +7,12 @@ from rich.console import Console
 from rich.table import Table
 
 from nvc_check.checker.report import Report, SweepPath, SweepRow
+from nvc_check.checker.views.plain import harmless
 from nvc_check.checker.views.table import package_line, print_warnings
 
 
 def print_sweep(console: Console, report: Report) -> None:
+    report = harmless(report)
     rows = report.sweep or []
     console.print(package_line(report))
     title = f"Sweep of {report.results[0].reference if report.results else report.legs[0].name}: one knob at a time"
@@ -24,7 +26,7 @@ def print_sweep(console: Console, report: Report) -> None:
     console.print(table)
     for row in rows:
         if row.reason:
-            console.print(f"! {row.reason}", markup=False, style="yellow")
+            console.print(f"! {row.reason}", style="yellow")
     for path in ("fp32", "int"):
         console.print(_conclusion(path, rows))
     print_warnings(console, report)

@@ -11,18 +11,20 @@ from nvc_check.checker.report import LegRow, Report, ResultRow, decides
 from nvc_check.checker.traces.fidelity import percent
 from nvc_check.checker.views.drift_table import drift_tables, flip_table
 from nvc_check.checker.views.placement_table import nodes_in_short, placement_lines
+from nvc_check.checker.views.plain import harmless
 
 STYLES = {"ok": "green", "unavailable": "yellow", "failed": "red"}
 COLOURS = {"identical": "bold green", "different": "bold red", "not compared": "bold yellow"}
 
 
 def print_report(console: Console, report: Report) -> None:
+    report = harmless(report)
     console.print(package_line(report))
     console.print(_legs(report.legs))
     for reason in sorted({leg.reason for leg in report.legs if leg.reason}):
-        console.print(f"! {reason}", markup=False, style="yellow")
+        console.print(f"! {reason}", style="yellow")
     for line in placement_lines(report.legs):
-        console.print(line, markup=False, style="yellow")
+        console.print(line, style="yellow")
     for path in ("fp32", "int"):
         rows = [row for row in report.results if row.path == path]
         if rows:
@@ -44,7 +46,7 @@ def print_report(console: Console, report: Report) -> None:
 
 def print_warnings(console: Console, report: Report) -> None:
     for line in report.warnings:
-        console.print(f"! {line}", markup=False, style="yellow")
+        console.print(f"! {line}", style="yellow")
 
 
 def package_line(report: Report) -> str:

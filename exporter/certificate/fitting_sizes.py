@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Final
 
 import onnx
 
+Shape = tuple[int, ...]
+Shapes = Sequence[Shape | None]
+Constants = Mapping[str, onnx.TensorProto]
+Demand = Callable[[onnx.NodeProto, Shapes, Shape | None, Constants], str]
 SIZES = (16, 1, 60, 64, 8, 2, 3)  # of every open dimension alike
 APART = 16  # and multiples of this, each name another
 LONGEST = 60  # characters of a dimension that is read as arithmetic
@@ -30,7 +34,7 @@ def unfit(model: onnx.ModelProto) -> tuple[str, str] | None:
         except Exception as error:  # of a class of its own
             reason = reason or " ".join(str(error).split())[:200]
             continue
-        found = _reshaped(inferred.graph)
+        found = _misfit(inferred.graph)
         if not found:
             return None
         reason = reason or found
@@ -91,21 +95,72 @@ def _value(tree: ast.expr, sizes: Mapping[str, int]) -> int:
     return sizes[tree.id] if isinstance(tree, ast.Name) else int(getattr(tree, "value", 1))
 
 
-def _reshaped(graph: onnx.GraphProto) -> str:
-    """A Reshape whose two shapes, where inference gives them, have not as many values; "" where all have."""
-    values = [*graph.input, *graph.value_info, *graph.output]
-    counts = {value.name: _count(value) for value in values}
-    counts |= {tensor.name: prod(tensor.dims) for tensor in graph.initializer}
+def _misfit(graph: onnx.GraphProto) -> str:
+    """What the standard demands of sizes and ONNX's inference lets pass; "" where nothing is amiss or known."""
+    shapes = {value.name: _shape(value) for value in (*graph.input, *graph.value_info, *graph.output)}
+    shapes |= {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
-        if node.op_type == "Reshape":
-            before, after = counts.get(node.input[0]), counts.get(node.output[0])
-            if before is not None and after is not None and before != after:
-                return f"Reshape {node.name} makes {after} values of {before}"
+        given = [shapes.get(name) for name in node.input]
+        made = shapes.get(node.output[0]) if node.output else None
+        found = _empty(made) or DEMANDS.get(node.op_type, _nothing)(node, given, made, constants)
+        if found:
+            return f"{node.op_type} {node.name} {found}"
     return ""
 
 
-def _count(value: onnx.ValueInfoProto) -> int | None:
+def _shape(value: onnx.ValueInfoProto) -> Shape | None:
     tensor = value.type.tensor_type
     if not tensor.HasField("shape") or not all(dim.HasField("dim_value") for dim in tensor.shape.dim):
         return None
-    return prod(int(dim.dim_value) for dim in tensor.shape.dim)
+    return tuple(int(dim.dim_value) for dim in tensor.shape.dim)
+
+
+def _empty(made: Shape | None) -> str:
+    return f"makes a tensor of no values, {made}" if made is not None and 0 in made else ""
+
+
+def _nothing(*_: object) -> str:
+    return ""
+
+
+def _reshape(_: onnx.NodeProto, given: Shapes, made: Shape | None, __: Constants) -> str:
+    if given[0] is None or made is None or prod(given[0]) == prod(made):
+        return ""
+    return f"makes {prod(made)} values of {prod(given[0])}"
+
+
+def _transpose(node: onnx.NodeProto, given: Shapes, _: Shape | None, __: Constants) -> str:
+    order = next((list(attribute.ints) for attribute in node.attribute if attribute.name == "perm"), None)
+    fits = given[0] is None or order is None or len(order) == len(given[0])
+    return "" if fits else f"orders {len(order or ())} of {len(given[0] or ())} dimensions"
+
+
+def _conv(node: onnx.NodeProto, given: Shapes, _: Shape | None, __: Constants) -> str:
+    x, weight = given[:2]
+    groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+    if x is None or weight is None:
+        return ""
+    if len(x) != len(weight) or len(x) < 3:
+        return f"has an input of {len(x)} dimensions and weights of {len(weight)}"
+    channels = weight[0] if node.op_type == "ConvTranspose" else weight[1] * groups
+    return "" if x[1] == channels else f"has {x[1]} input channels, its weights {channels}"
+
+
+def _pad(node: onnx.NodeProto, given: Shapes, _: Shape | None, constants: Constants) -> str:
+    """Reflected is what lies within: there must be that much."""
+    mirrored = any(attribute.name == "mode" and attribute.s == b"reflect" for attribute in node.attribute)
+    if not mirrored or given[0] is None or len(node.input) > 3 or node.input[1] not in constants:
+        return ""
+    pads = onnx.numpy_helper.to_array(constants[node.input[1]]).ravel()
+    beyond = [side for side, pad in zip(given[0] * 2, pads, strict=False) if pad >= max(side, 1)]
+    return f"reflects beyond a side of {beyond[0]}" if beyond else ""
+
+
+DEMANDS: Final[dict[str, Demand]] = {
+    "Conv": _conv,
+    "ConvTranspose": _conv,
+    "Pad": _pad,
+    "Reshape": _reshape,
+    "Transpose": _transpose,
+}

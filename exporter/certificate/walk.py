@@ -151,6 +151,8 @@ class _Walk:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.flaw = flaw(model)
+        if self.flaw is not None:  # of such a file not even the tables below can be trusted
+            model = onnx.ModelProto(graph=onnx.GraphProto(name=model.graph.name))
         self.opset = next((item.version for item in model.opset_import if item.domain in STANDARD), 0)
         self.shapes = _shapes(model)
         self.topology = Topology(model.graph)

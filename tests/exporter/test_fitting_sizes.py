@@ -25,6 +25,7 @@ def node(op_type: str, inputs: str, **attributes: object) -> onnx.NodeProto:
 
 
 CROPPED = {"from": np.array([2, 2]), "to": np.array([2**31, 2**31]), "axes": np.array([2, 3])}
+MIRRORED = np.array([0, 0, 2, 2, 0, 0, 2, 2])
 TO_FIVE, TO_TWENTY = np.array([1, 5, -1]), np.array([1, 20])
 
 
@@ -45,6 +46,15 @@ TO_FIVE, TO_TWENTY = np.array([1, 5, -1]), np.array([1, 20])
         (model(node("Reshape", "a to"), [1, 4, 5], to=TO_TWENTY), True),
         (model(node("Reshape", "a to"), [1, 4, 6], to=TO_TWENTY), False),
         (model(node("Conv", "a w"), [1, 3, "h", "w"], w=np.ones((2, 3, 3, 3), np.float32)), True),
+        (model(node("Conv", "a w"), [1, 4, "h", "w"], w=np.ones((2, 3, 3, 3), np.float32)), False),
+        (model(node("Conv", "a w", group=3), [1, 6, "h", "w"], w=np.ones((3, 2, 3, 3), np.float32)), True),
+        (model(node("ConvTranspose", "a w"), [1, 2, "h", "w"], w=np.ones((2, 3, 3, 3), np.float32)), True),
+        (model(node("ConvTranspose", "a w"), [1, 3, "h", "w"], w=np.ones((2, 3, 3, 3), np.float32)), False),
+        (model(node("Pad", "a pads", mode="reflect"), [1, 2, 3, "w"], pads=MIRRORED), True),
+        (model(node("Pad", "a pads", mode="reflect"), [1, 2, 2, "w"], pads=MIRRORED), False),
+        (model(node("Slice", "a from to axes"), [1, 2, "h", "w"], **CROPPED), True),
+        (model(node("Slice", "a from to axes"), [1, 2, 2, "w"], **CROPPED), False),
+        (model(node("Transpose", "a", perm=[0, 2, 1]), [1, 2, 3, 4]), False),
         (model(node("Transpose", "a", perm=[0, 2, 1]), [1, "__import__('os')", "h" * 500]), True),
     ],
 )

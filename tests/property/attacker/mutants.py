@@ -18,6 +18,7 @@ from property.random_decoders import RandomDecoder
 
 BASES, SEEDS_OF_ONE = 400, 128  # consecutive seeds share a base, which takes long to export
 INT32 = np.iinfo(np.int32)
+LARGER = (16, 60)
 WORDS = ("SAME_UPPER", "VALID", "NOTSET", "CRD", "DCR", "edge", "reflect", "constant", "wrap")
 
 
@@ -55,13 +56,18 @@ class MutantGraph:
             with suppress(ImpossibleError):
                 self._one(mutations)()
         self._pruned()
-        self.inputs = [{item.name: self._drawn(item, way) for item in self.graph.input} for way in range(3)]
         try:
             onnx.checker.check_model(self.model, full_check=True)
             self.valid = True
         except Exception:  # of several classes
             self.valid = False
-        self.meaning = self.valid and self._fits()
+        self.meaning = False
+        for side in (0, *LARGER):  # where the sizes drawn do not fit, others may
+            self._sides = {name: side or drawn for name, drawn in self._sides.items()}
+            self.inputs = [{item.name: self._drawn(item, way) for item in self.graph.input} for way in range(3)]
+            self.meaning = self.valid and self._fits()
+            if self.meaning or not self.valid:
+                break
 
     def _one(self, choices: Any) -> Any:
         if not len(choices):
@@ -100,7 +106,7 @@ class MutantGraph:
             known = onnx.shape_inference.infer_shapes(sized, strict_mode=True, data_prop=True).graph
         except Exception:  # of several classes
             return False
-        sides = {item.name: [d.dim_value for d in item.type.tensor_type.shape.dim] for item in known.value_info}
+        sides = {i.name: [d.dim_value for d in i.type.tensor_type.shape.dim] for i in (*known.value_info, *known.input)}
         mirrored = [node.input[0] for node in known.node if any(a.s == b"reflect" for a in node.attribute)]
         return all(min(sides.get(name, [0])[-2:]) > 1 for name in mirrored)  # there is nothing to mirror in one
 
