@@ -26,7 +26,7 @@ from nvc_check.exporter.certificate.refusals import refusal
 from nvc_check.exporter.certificate.rules.attributes import check_attributes
 from nvc_check.exporter.certificate.rules.layout import MOVEMENT
 from nvc_check.exporter.certificate.rules.selection import INTEGERS
-from nvc_check.exporter.certificate.rules.shapes import folded
+from nvc_check.exporter.certificate.rules.shapes import ALL_FOLDED, folded
 from nvc_check.exporter.certificate.rules.table import RULES
 from nvc_check.exporter.certificate.targets import EVERY, TARGETS, UNFOLD, WINOGRAD, Hazard, Target
 from nvc_check.exporter.certificate.terms import Call, Outcome, Refused
@@ -153,6 +153,7 @@ class _Walk:
         self.flaw = flaw(model)
         if self.flaw is not None:  # of such a file not even the tables below can be trusted
             model = onnx.ModelProto(graph=onnx.GraphProto(name=model.graph.name))
+        self.room = ALL_FOLDED
         self.opset = next((item.version for item in model.opset_import if item.domain in STANDARD), 0)
         self.shapes = _shapes(model)
         self.topology = Topology(model.graph)
@@ -219,8 +220,9 @@ class _Walk:
             if value is not None and value.constant is not None:
                 _check_normal(name, value)
         check_attributes(call)
-        constants = folded(node, call, self.opset)
+        constants = folded(node, call, self.opset, self.room)
         if constants is not None:
+            self.room -= sum(np.size(value.constant) for value in constants if value.constant is not None)
             return call, Outcome(tuple(constants), kernel="constant")
         return call, RULES[node.op_type](call)
 

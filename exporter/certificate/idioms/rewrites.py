@@ -49,7 +49,8 @@ def _rounded_for_all(node: onnx.NodeProto, topology: Topology) -> list[Hazard]:
     for _ in range(EXCHANGED_STEPS):
         seen.update(names)
         steps = [step for name in names if (step := topology.producer.get(name)) is not None]
-        names = [n for step in steps if step.op_type in PASSED | ELEMENTWISE for n in step.input if n not in seen]
+        passed = [step for step in steps if step.op_type in PASSED | ELEMENTWISE]
+        names = list(dict.fromkeys(n for step in passed for n in step.input if n not in seen))
     turned = [name for name in seen if topology.made_by(name, "Transpose")]
     undone = [
         reader

@@ -134,7 +134,10 @@ def _phases(kernel: Weights, strides: Sequence[int], dilations: Sequence[int]) -
         for size, stride, dilation in zip(kernel.shape[3:], strides, dilations, strict=True)
     ]
     parts = []
-    for phase in itertools.product(*(range(stride) for stride in strides)):
+    met = [np.unique(residue) for residue in residues]  # strides may be far larger than kernels: the rest has no taps
+    if any(len(found) < stride for found, stride in zip(met, strides, strict=True)):
+        parts.append(kernel[..., :0].reshape(*kernel.shape[:3], *[0] * len(strides)))
+    for phase in itertools.product(*met):
         part: Any = kernel
         for axis, (residue, position) in enumerate(zip(residues, phase, strict=True)):
             part = np.compress(residue == position, part, axis=3 + axis)

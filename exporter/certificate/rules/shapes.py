@@ -17,15 +17,19 @@ from nvc_check.models.grid import FLOAT32_EXACT
 
 SHAPES = "shape"
 TYPES = ("bool", "float32", "int8", "uint8", "int32", "int64")
-FOLDED_ELEMENTS = 1 << 22
+FOLDED_ELEMENTS = 1 << 22  # of one node; ALL_FOLDED of a graph
+ALL_FOLDED = 1 << 24
 MOVES = {"Concat", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Tile"}
 MOVES |= {"Transpose", "Unsqueeze", "Where"}
 WHOLE = {"Abs", "Add", "Cast", "ConstantOfShape", "Div", "Equal", "Greater", "Less", "Max", "Min", "Mul", "Neg", "Not"}
 WHOLE |= {"Range", "ReduceProd", "ReduceSum", "Size", "Sub"}
 
 
-def folded(node: onnx.NodeProto, call: Call, opset: int) -> list[Abstract] | None:
-    """The outputs of a node whose inputs are all constant: moved elements, or small integers computed; else None."""
+def folded(node: onnx.NodeProto, call: Call, opset: int, room: int) -> list[Abstract] | None:
+    """The outputs of a node whose inputs are all constant: moved elements, or small integers computed; else None.
+
+    None too where the outputs would have more than `room` values, or nobody knows how many before they are there.
+    """
     arrays = {
         name: value.constant
         for name, value in zip((n for n in node.input if n), (v for v in call.inputs if v is not None), strict=True)
@@ -39,6 +43,8 @@ def folded(node: onnx.NodeProto, call: Call, opset: int) -> list[Abstract] | Non
     graph.initializer.extend(numpy_helper.from_array(np.ascontiguousarray(a), n) for n, a in arrays.items())
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     try:
+        if not 0 <= _values(model) <= min(room, FOLDED_ELEMENTS):
+            return None
         results: Any = ReferenceEvaluator(model).run(None, {})
     except Exception:  # what cannot be evaluated is judged by its rule
         return None
@@ -52,10 +58,18 @@ def folded(node: onnx.NodeProto, call: Call, opset: int) -> list[Abstract] | Non
     return [of_constant(v) for v in values]
 
 
+def _values(model: onnx.ModelProto) -> int:
+    """How many its outputs will have together; -1 where inference does not know."""
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    shapes = [output.type.tensor_type.shape.dim for output in inferred.graph.output]
+    typed = all(output.type.tensor_type.HasField("shape") for output in inferred.graph.output)
+    if not typed or not all(dim.HasField("dim_value") for shape in shapes for dim in shape):
+        return -1
+    return sum(math.prod(int(dim.dim_value) for dim in shape) for shape in shapes)
+
+
 def _may_fold(op_type: str, call: Call, arrays: dict[str, NDArray[Any]]) -> bool:
-    sizes = [math.prod(d or 1 for d in shape) for shape in call.shapes if shape is not None]
-    total = sum(sizes) + sum(array.size for array in arrays.values())
-    if op_type not in MOVES | WHOLE or len(sizes) != len(call.shapes) or total > FOLDED_ELEMENTS:
+    if op_type not in MOVES | WHOLE or sum(array.size for array in arrays.values()) > FOLDED_ELEMENTS:
         return False
     if op_type == "Div" and any((array <= 0).any() for array in arrays.values()):  # signs are divided in two ways
         return False
