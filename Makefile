@@ -6,6 +6,7 @@ VIDEO := $(OUT)/ssf-small
 IMAGE := $(OUT)/mbt2018-mean-relu-small
 GRAPHS ?= 10000
 DECODERS ?= 300
+MUTANTS ?= 1000
 VALUES ?= 1000000000
 SIZE = 768x512
 LEGS ?= cpu,openvino,cpu:opt=off,cpu:flavour=carrier
@@ -20,7 +21,7 @@ export NVC_CHECK_HOME ?= $(CURDIR)/.legs
 
 SOURCES := $(shell find models exporter runtimes checker -name '*.py' -o -name '*.mjs') $(wildcard models/weights/*)
 
-.PHONY: install system legs run test check lint-workflows matrix conformance idioms bench fuzz packages full layers clean
+.PHONY: install system legs run test check lint-workflows matrix conformance idioms bench fuzz mutations packages full layers clean
 
 install: .venv/installed
 
@@ -99,6 +100,10 @@ bench: install
 fuzz: install
 	PYTHONPATH=tests $(BIN)/python -W ignore tests/property/fuzz.py --graphs $(GRAPHS)
 	PYTHONPATH=tests $(BIN)/python -W ignore tests/property/decoders.py --decoders $(DECODERS)
+
+# 1,000 files that somebody altered: none may end in a traceback, hang or take all memory
+mutations: install
+	PYTHONPATH=tests $(BIN)/python -W ignore tests/property/mutations.py --mutants $(MUTANTS)
 
 packages: install
 	$(BIN)/nvc-check export mbt2018-mean-relu-small --scope decoder --out $(OUT)/full/image

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nvc_check.checker.traces.format import Trace, parsed
+from nvc_check.models.artifacts.arrays import array_of
 from nvc_check.models.artifacts.symbols import DAMAGE
 from nvc_check.models.digest import canonical_json, tensor_digest
 from nvc_check.models.errors import BadArtifactError
@@ -108,7 +109,7 @@ class TraceFile:
             return None
         entry = entry_name(path, frame, tensor)
         try:
-            array = np.load(io.BytesIO(self._archive.read(entry)), allow_pickle=False)
+            array = array_of(self._archive.read(entry))
         except (KeyError, *DAMAGE) as error:
             raise BadArtifactError(f"{self.file}: tensor {entry} is damaged ({error}); record it again") from error
         if tensor_digest(array) != self.trace.paths[path].frames[frame][tensor].sha256:

@@ -101,7 +101,7 @@ def _misfit(graph: onnx.GraphProto) -> str:
     shapes |= {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     constants = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
-        given = [shapes.get(name) for name in node.input]
+        given = [*(shapes.get(name) for name in node.input), None, None]  # inputs that are left out have no shape
         made = shapes.get(node.output[0]) if node.output else None
         found = _empty(made) or DEMANDS.get(node.op_type, _nothing)(node, given, made, constants)
         if found:
@@ -150,7 +150,7 @@ def _conv(node: onnx.NodeProto, given: Shapes, _: Shape | None, __: Constants) -
 def _pad(node: onnx.NodeProto, given: Shapes, _: Shape | None, constants: Constants) -> str:
     """Reflected is what lies within: there must be that much."""
     mirrored = any(attribute.name == "mode" and attribute.s == b"reflect" for attribute in node.attribute)
-    if not mirrored or given[0] is None or len(node.input) > 3 or node.input[1] not in constants:
+    if not mirrored or given[0] is None or len(node.input) not in (2, 3) or node.input[1] not in constants:
         return ""
     pads = onnx.numpy_helper.to_array(constants[node.input[1]]).ravel()
     beyond = [side for side, pad in zip(given[0] * 2, pads, strict=False) if pad >= max(side, 1)]

@@ -13,19 +13,23 @@ Of a user's ONNX decoder: manifest.json, certificate.json, fp32/decoder.onnx, in
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from nvc_check.models.artifacts.arrays import array_of
+from nvc_check.models.artifacts.schema import typed
+from nvc_check.models.artifacts.symbols import DAMAGE
 from nvc_check.models.artifacts.tables import Tables
 from nvc_check.models.digest import canonical_json, document_digest, file_digest
 from nvc_check.models.errors import BadArtifactError
 
 SCHEMA = "nvc-check/package/1"
 FLAVOURS = ("qdq", "carrier")
+KINDS = {"image": ("image",), "video": ("keyframe", "motion", "residual"), "graph": ()}  # and their parts
+MOST_MULTIPLE, MOST_EXPONENT = 1024, 126
 SCOPES = ("hyperprior", "decoder")
 USER_GRAPH = "decoder"  # the graph of a package of kind `graph`
 OUTPUT = "output/"  # in front of the name of what it gives
@@ -99,6 +103,31 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}
 
+    def check(self) -> None:
+        """Raises ValueError where a value is of the right type and means nothing."""
+        if self.kind not in KINDS or self.scope not in SCOPES or not 1 <= self.multiple <= MOST_MULTIPLE:
+            found = f"kind {self.kind!r}, scope {self.scope!r}, multiple {self.multiple}"
+            raise ValueError(f"{found}; expected one of {', '.join(KINDS)}, one of {', '.join(SCOPES)}, 1 to 1024")
+        expected = KINDS[self.kind]
+        if set(self.parts) != set(expected) or bool(self.inputs and self.outputs) != (self.kind == "graph"):
+            raise ValueError(f"parts {', '.join(self.parts) or 'none'}, expected {', '.join(expected) or 'none'}")
+        for name in self.files:
+            parts = name.split("/")
+            if not name.isprintable() or "\\" in name or not all(0 < len(part.encode()) < 256 for part in parts):
+                raise ValueError(f"file {name[:60]!r} has a name that no file of a package has")
+            if {".", ".."} & set(parts):
+                raise ValueError(f"file {name[:60]!r} lies outside the package")
+        for name, grid in {**self.inputs, **self.outputs}.items():
+            if grid.channels < 1 or grid.low > grid.high or grid.dtype not in ("float32", "int32"):
+                raise ValueError(f"{name} has {grid.channels} channels from {grid.low} to {grid.high}, {grid.dtype}")
+            if abs(grid.exponent) > MOST_EXPONENT:
+                raise ValueError(f"{name} is in steps of 2^{grid.exponent}")
+        for name, part in self.parts.items():
+            if min(part.y_channels, part.z_channels) < 1 or part.z_min > part.z_max:
+                raise ValueError(f"part {name} has {part.y_channels} channels, z from {part.z_min} to {part.z_max}")
+            if max(abs(part.scales_exponent), abs(part.means_exponent or 0)) > MOST_EXPONENT:
+                raise ValueError(f"part {name} is in steps of 2^{part.scales_exponent} and 2^{part.means_exponent}")
+
 
 def is_package(folder: Path) -> bool:
     """Whether a folder holds a package and nothing else: what may be replaced by another."""
@@ -167,8 +196,14 @@ class Package:
         return [f"int/{name}.{flavour}.onnx" for name in names for flavour in FLAVOURS]
 
     def tables(self, part: str) -> Tables:
-        with np.load(self.root / "tables.npz") as arrays:
-            return Tables.from_arrays({k.split("/")[1]: arrays[k] for k in arrays.files if k.startswith(f"{part}/")})
+        """Raises BadArtifactError where they are not whole, or not tables."""
+        file = self.root / "tables.npz"
+        try:
+            with zipfile.ZipFile(file) as archive:
+                names = [name for name in archive.namelist() if name.startswith(f"{part}/")]
+                return Tables.read({n.split("/")[1].removesuffix(".npy"): array_of(archive.read(n)) for n in names})
+        except (KeyError, TypeError, *DAMAGE) as error:
+            raise BadArtifactError(f"{file}: no tables of part {part} ({error}); export the package again") from error
 
 
 def write_manifest(root: Path, manifest: Manifest) -> Manifest:
@@ -191,16 +226,18 @@ def _read_manifest(file: Path) -> Manifest:
         raise BadArtifactError(f"{file}: not a manifest ({error}); export the package again") from error
     if schema != SCHEMA:
         raise BadArtifactError(f"{file}: schema {schema!r}, expected {SCHEMA!r}; export the package with this version")
-    expected = document_digest({"schema": schema, **document})
+    try:
+        expected = document_digest({"schema": schema, **document})
+    except (ValueError, RecursionError) as error:  # NaN, half a pair of surrogates
+        raise BadArtifactError(f"{file}: not a manifest ({error}); export the package again") from error
     if document.get("digest") != expected:
         raise BadArtifactError(
             f"{file}: digest {str(document.get('digest'))[:12]}… does not fit its content ({expected[:12]}…):"
             " the manifest was altered or damaged; export the package again"
         )
     try:
-        document["parts"] = {name: Part(**part) for name, part in document["parts"].items()}
-        for end in ("inputs", "outputs"):
-            document[end] = {name: GridTensor(**tensor) for name, tensor in document.get(end, {}).items()}
-        return Manifest(**document)
-    except (TypeError, KeyError, AttributeError) as error:
+        manifest = typed(Manifest, document)
+        manifest.check()
+    except ValueError as error:
         raise BadArtifactError(f"{file}: not a manifest of {SCHEMA} ({error}); export the package again") from error
+    return manifest

@@ -22,11 +22,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nvc_check.models.artifacts.arrays import array_of
+from nvc_check.models.artifacts.schema import is_text, typed
 from nvc_check.models.digest import canonical_json, file_digest
 from nvc_check.models.errors import BadArtifactError
 
 SCHEMA = "nvc-check/symbols/2"
 PATHS = ("fp32", "int")
+MOST_PIXELS = 1 << 16  # a side
 
 # What zipfile raises for damage: RuntimeError for a flag that says encrypted, NotImplementedError (one of them) for an
 # unknown method, EOFError and zlib.error for the data themselves
@@ -64,10 +67,28 @@ class FrameInfo:
     clipped: dict[str, Clipping] = field(default_factory=dict)
 
     @classmethod
-    def parsed(cls, entry: dict[str, Any]) -> FrameInfo:
-        """From the JSON of a symbols file; raises KeyError or TypeError where it is no such entry."""
-        clipped = {name: Clipping(**counts) for name, counts in entry["clipped"].items()}
-        return cls(**{**entry, "clipped": clipped})
+    def parsed(cls, entry: object) -> FrameInfo:
+        """From the JSON of a symbols file; raises ValueError where it is no such entry."""
+        info = typed(cls, entry, "frame")
+        if not (0 < info.height <= MOST_PIXELS and 0 < info.width <= MOST_PIXELS):
+            raise ValueError(f"frame of {info.width} x {info.height} pixels, expected 1 to {MOST_PIXELS} a side")
+        if not (set(info.bits) | set(info.psnr) <= set(PATHS)):
+            raise ValueError(f"paths {', '.join({*info.bits, *info.psnr})}, expected {', '.join(PATHS)}")
+        if any(not 0 <= counts.clipped <= counts.values for counts in info.clipped.values()):
+            raise ValueError("more values clipped than there are")
+        return info
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not is_text(value):
+        raise ValueError(f"{value!r:.60}, expected a text")
+    return value
+
+
+def _texts(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{value!r:.60}, expected texts by name")
+    return {_text(key): _text(item) for key, item in value.items()}
 
 
 class SymbolsWriter:
@@ -115,7 +136,7 @@ class Symbols:
             schema = document["schema"]
             known = schema == SCHEMA
             frames = [FrameInfo.parsed(frame) for frame in document["frames"]] if known else []
-            package, source = document["package"], document["source"]
+            package, source = _text(document["package"]), _texts(document["source"])
         except (KeyError, TypeError, AttributeError, *DAMAGE) as error:
             raise BadArtifactError(
                 f"{file}: not a whole symbols file ({error}); make it with `nvc-check symbols`"
@@ -160,7 +181,7 @@ class Symbols:
         found = {}
         for entry in self._names(prefix):
             try:
-                array = np.load(io.BytesIO(self._archive.read(entry)))
+                array = array_of(self._archive.read(entry))
             except DAMAGE as error:
                 raise BadArtifactError(f"{self.file}: entry {entry} is damaged ({error}); make it again") from error
             found[entry.removeprefix(prefix).removesuffix(".npy")] = array.astype(

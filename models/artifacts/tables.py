@@ -43,6 +43,25 @@ class Tables:
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Tables:
         return cls(**{field.name: arrays[field.name] for field in fields(cls)})
 
+    @classmethod
+    def read(cls, arrays: dict[str, NDArray[Any]]) -> Tables:
+        """As `from_arrays`, of a file of somebody's; raises KeyError or ValueError where these are no such tables."""
+        tables = cls.from_arrays(arrays)
+        for name in (field.name for field in fields(cls)):
+            array = getattr(tables, name)
+            expected = np.float32 if name == "scale_thresholds" else np.int32
+            if array.dtype != expected or array.ndim != (2 if name.endswith("_cdf") else 1):
+                raise ValueError(f"{name} is {array.dtype} of {array.ndim} dimensions")
+        if tables.scale_thresholds.shape != tables.integer_thresholds.shape:
+            raise ValueError("thresholds of two lengths")
+        for cdf, length, offset in (
+            (tables.y_cdf, tables.y_length, tables.y_offset),
+            (tables.z_cdf, tables.z_length, tables.z_offset),
+        ):
+            if not (len(cdf) == len(length) == len(offset)) or not ((length >= 2) & (length <= cdf.shape[1])).all():
+                raise ValueError(f"{len(cdf)} tables, {len(length)} lengths and {len(offset)} offsets that do not fit")
+        return tables
+
     def y_bits(self, symbols: Int32, indexes: Int32) -> float:
         """Bits of latents (any shape) coded with the tables `indexes` (same shape), escapes included."""
         return _bits(symbols.ravel(), indexes.ravel(), self.y_cdf, self.y_length, self.y_offset)

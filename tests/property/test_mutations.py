@@ -1,0 +1,30 @@
+"""A seeded share of the altered files (make mutations: 1,000), and that the judge of them sees what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+from property.mutations import CODES, KINDS, Ended, Originals, attacked, made_originals, report
+
+MUTANTS = 100
+FIRST = 20_000
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Originals:
+    return made_originals(tmp_path_factory.mktemp("originals"))
+
+
+def test_altered_files_end_in_one_line(originals: Originals) -> None:
+    found = attacked(range(FIRST, FIRST + MUTANTS), originals, 2)
+    lines, well = report(found)
+    assert well, "\n".join(lines)
+    refused = {ended.kind for _, ended in found if ended.code > 2}
+    assert refused == set(KINDS)  # none of the kinds was taken for whole each time
+
+
+@pytest.mark.parametrize("code", [70, -1, 139])
+def test_what_a_fault_is(code: int) -> None:
+    assert code not in CODES
+    lines, well = report([(7, Ended("onnx", code, "said", f"exit code {code}"))])
+    assert not well and lines[0].startswith("mutant 7 (onnx)") and lines[-1] == "1 mutants, 1 faults"
+    assert report([(7, Ended("onnx", 4, "", ""))])[1]
