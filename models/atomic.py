@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -151,18 +150,12 @@ def _swap(part: Path, place: Path) -> None:
     shutil.rmtree(old)
 
 
-def regular_file(file: Path, what: str) -> Path:
-    """`file`, if reading it comes to an end: a FIFO, a device or a folder is none.
+def no_stream(file: Path, what: str) -> Path:
+    """`file`, unless reading it has no end or takes what somebody else waits for: a FIFO, a socket, a device.
 
     Raises:
-        UsageError: it is none, or not there; `what` says what was expected.
+        UsageError: it is one; `what` says what was expected.
     """
-    try:
-        mode = file.stat().st_mode
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UsageError(f"{file}: cannot be read ({reason}), expected {what}") from error
-    if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-        raise UsageError(f"{file}: {kind}, expected {what}")
+    if file.exists() and not file.is_file() and not file.is_dir():
+        raise UsageError(f"{file}: not a regular file, expected {what}; copy it to one")
     return file

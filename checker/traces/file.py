@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nvc_check.checker.traces.format import Trace, parsed
-from nvc_check.models.artifacts.arrays import array_of
+from nvc_check.models.artifacts.arrays import MOST_TEXT, array_of, entry_of
 from nvc_check.models.artifacts.symbols import DAMAGE
+from nvc_check.models.atomic import no_stream
 from nvc_check.models.digest import canonical_json, tensor_digest
 from nvc_check.models.errors import BadArtifactError
 
@@ -64,17 +65,21 @@ class TraceFile:
     """An open trace; a context manager.
 
     Raises:
+        UsageError: a FIFO or a device.
         BadArtifactError: missing, cut, edited, or of another version.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self._archive: zipfile.ZipFile | None = None
+        no_stream(file, "a trace")
         try:
             if zipfile.is_zipfile(file):
                 self._archive = zipfile.ZipFile(file)
-                text = self._archive.read(DOCUMENT).decode()
+                text = entry_of(self._archive, DOCUMENT, MOST_TEXT).decode()
             else:
+                if file.stat().st_size > MOST_TEXT:
+                    raise ValueError(f"{file.stat().st_size:,} bytes, expected {MOST_TEXT:,} at most")
                 text = file.read_text(encoding="utf-8")
             self.trace = parsed(file, text)
         except (KeyError, *DAMAGE) as error:
@@ -109,7 +114,7 @@ class TraceFile:
             return None
         entry = entry_name(path, frame, tensor)
         try:
-            array = array_of(self._archive.read(entry))
+            array = array_of(entry_of(self._archive, entry))
         except (KeyError, *DAMAGE) as error:
             raise BadArtifactError(f"{self.file}: tensor {entry} is damaged ({error}); record it again") from error
         if tensor_digest(array) != self.trace.paths[path].frames[frame][tensor].sha256:

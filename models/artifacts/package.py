@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nvc_check.models.artifacts.arrays import array_of
+from nvc_check.models.artifacts.arrays import array_of, entry_of
 from nvc_check.models.artifacts.schema import typed
 from nvc_check.models.artifacts.symbols import DAMAGE
 from nvc_check.models.artifacts.tables import Tables
@@ -201,7 +201,9 @@ class Package:
         try:
             with zipfile.ZipFile(file) as archive:
                 names = [name for name in archive.namelist() if name.startswith(f"{part}/")]
-                return Tables.read({n.split("/")[1].removesuffix(".npy"): array_of(archive.read(n)) for n in names})
+                return Tables.read(
+                    {n.split("/")[1].removesuffix(".npy"): array_of(entry_of(archive, n)) for n in names}
+                )
         except (KeyError, TypeError, *DAMAGE) as error:
             raise BadArtifactError(f"{file}: no tables of part {part} ({error}); export the package again") from error
 

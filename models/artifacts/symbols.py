@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nvc_check.models.artifacts.arrays import array_of
+from nvc_check.models.artifacts.arrays import MOST_TEXT, array_of, entry_of
 from nvc_check.models.artifacts.schema import is_text, typed
+from nvc_check.models.atomic import no_stream
 from nvc_check.models.digest import canonical_json, file_digest
 from nvc_check.models.errors import BadArtifactError
 
@@ -128,11 +129,13 @@ class Symbols:
             expected_package: digest of the package that must have made it; None takes any.
 
         Raises:
+            UsageError: a FIFO or a device.
             BadArtifactError: missing, truncated, of another version, or made with another package.
         """
+        no_stream(file, "a symbols file")
         try:
             self._archive = zipfile.ZipFile(file)
-            document = json.loads(self._archive.read("symbols.json"))
+            document = json.loads(entry_of(self._archive, "symbols.json", MOST_TEXT))
             schema = document["schema"]
             known = schema == SCHEMA
             frames = [FrameInfo.parsed(frame) for frame in document["frames"]] if known else []
@@ -181,7 +184,7 @@ class Symbols:
         found = {}
         for entry in self._names(prefix):
             try:
-                array = array_of(self._archive.read(entry))
+                array = array_of(entry_of(self._archive, entry))
             except DAMAGE as error:
                 raise BadArtifactError(f"{self.file}: entry {entry} is damaged ({error}); make it again") from error
             found[entry.removeprefix(prefix).removesuffix(".npy")] = array.astype(

@@ -113,6 +113,8 @@ def kernel(node: onnx.NodeProto, exact: bool, topology: Topology, values: dict[s
 
 def _fuses(node: onnx.NodeProto, topology: Topology, values: dict[str, Abstract | None]) -> bool:
     """DequantizeLinear on both inputs, QuantizeLinear to the input's type behind, int32 bias on the sums' grid."""
+    if len(node.input) < 2 or not node.output:
+        return False
     sources = [topology.made_by(name, "DequantizeLinear") for name in node.input[:2]]
     x, weight = (values.get(source.input[0]) if source is not None else None for source in sources)
     if x is None or weight is None or weight.constant is None or x.dtype not in SMALL or weight.dtype not in SMALL:

@@ -106,7 +106,13 @@ class MutantGraph:
             known = onnx.shape_inference.infer_shapes(sized, strict_mode=True, data_prop=True).graph
         except Exception:  # of several classes
             return False
-        sides = {i.name: [d.dim_value for d in i.type.tensor_type.shape.dim] for i in (*known.value_info, *known.input)}
+        ends = (*known.value_info, *known.input, *known.output)
+        sides = {item.name: [d.dim_value for d in item.type.tensor_type.shape.dim] for item in ends}
+        turned = [(n.input[0], n.output[0]) for n in known.node if n.op_type == "Reshape" and n.input[0] in sides]
+        if any(0 in shape for shape in sides.values()) or any(
+            np.prod(sides[a]) != np.prod(sides.get(b, sides[a])) for a, b in turned
+        ):
+            return False
         mirrored = [node.input[0] for node in known.node if any(a.s == b"reflect" for a in node.attribute)]
         return all(min(sides.get(name, [0])[-2:]) > 1 for name in mirrored)  # there is nothing to mirror in one
 
