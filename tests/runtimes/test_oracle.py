@@ -64,6 +64,8 @@ CASES: list[tuple[str, list[Any], dict[str, Any]]] = [
     ("CumSum", [X, ints(2)], {"exclusive": 1, "reverse": 1}),
     ("DepthToSpace", [X], {"blocksize": 2, "mode": "CRD"}),
     ("DepthToSpace", [X], {"blocksize": 2}),
+    ("Div", [np.array([-(2**31), 2**31 - 1, -9, -8, -7, 0, 7, 8, 9], np.int32), np.array(8, np.int32)], {}),
+    ("Div", [np.array([-(2**31), 2**31 - 1, -9, -8, -7, 0, 7, 8, 9], np.int32), np.array(-8, np.int32)], {}),
     ("Div", [X, np.float32(0.25)], {}),
     ("Div", [ints(7, -7, 8), ints(2, 2, -3)], {}),
     ("Equal", [X, Y], {}),
