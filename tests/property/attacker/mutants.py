@@ -18,7 +18,7 @@ from property.random_decoders import RandomDecoder
 
 BASES, SEEDS_OF_ONE = 400, 128  # consecutive seeds share a base, which takes long to export
 INT32 = np.iinfo(np.int32)
-LARGER = (16, 60)
+OTHER_SIDES = (16, 60, 64, 128, 8, 2, 3, 1)
 WORDS = ("SAME_UPPER", "VALID", "NOTSET", "CRD", "DCR", "edge", "reflect", "constant", "wrap")
 
 
@@ -62,7 +62,7 @@ class MutantGraph:
         except Exception:  # of several classes
             self.valid = False
         self.meaning = False
-        for side in (0, *LARGER):  # where the sizes drawn do not fit, others may
+        for side in (0, *OTHER_SIDES):  # where the sizes drawn do not fit, others may
             self._sides = {name: side or drawn for name, drawn in self._sides.items()}
             self.inputs = [{item.name: self._drawn(item, way) for item in self.graph.input} for way in range(3)]
             self.meaning = self.valid and self._fits()
