@@ -201,7 +201,8 @@ def _div(_: Attributes, a: Array, b: Array) -> Array:
     """Integers are divided towards zero; real numbers only by powers of two, since other quotients are rounded."""
     if a.dtype.kind in "iu":
         below = a // b  # the magnitude of -2^31 is no int32
-        return (below + (((a < 0) != (b < 0)) & (below * b != a))).astype(a.dtype)
+        towards_zero: Array = below + (((a < 0) != (b < 0)) & (below * b != a))
+        return towards_zero.astype(a.dtype)
     if not np.all(np.frexp(np.abs(b))[0] == 0.5):
         raise RunFailedError("oracle: Div by anything but powers of two has no exact evaluation")
     return a / b

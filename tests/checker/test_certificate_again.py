@@ -75,4 +75,6 @@ def test_what_is_marked_inexact_still_runs(
 ) -> None:
     """Its certificate says so itself."""
     code, out, err = command("compare", inexact_package.root, "--symbols", inexact_symbols, "--providers", "cpu")
-    assert code in (0, 1) and err == "" and "marked inexact" in out
+    differs = "int: different" in out  # rarely: two pictures may show nothing
+    assert code == (1 if differs else 0) and err == "" and "marked inexact" in out
+    assert differs or "int: identical" in out
