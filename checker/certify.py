@@ -27,7 +27,7 @@ import onnx
 
 from nvc_check.checker.measure import Measured, measure, target_of
 from nvc_check.exporter.certificate.targets import ASSUMPTIONS, TARGETS
-from nvc_check.exporter.certificate.walk import EXACT, NOT_EXACT, PROVED, Certificate
+from nvc_check.exporter.certificate.verdicts import EXACT, NOT_EXACT, PROVED, Certificate
 from nvc_check.exporter.certificate.walk import certify as certify_model
 from nvc_check.models.artifacts.package import Package
 from nvc_check.models.digest import canonical_json

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 
-from nvc_check.exporter.certificate.walk import EXACT, Certificate, certify
+from nvc_check.exporter.certificate.verdicts import EXACT, Certificate
+from nvc_check.exporter.certificate.walk import certify
 from nvc_check.exporter.frames import inter_graphs, picture_graphs
 from nvc_check.exporter.frozen_tables import freeze_tables
 from nvc_check.exporter.network.torch_export import export_codec, part_of_graph

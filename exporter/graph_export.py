@@ -11,7 +11,8 @@ import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from nvc_check.exporter.certificate.walk import Certificate, certify
+from nvc_check.exporter.certificate.verdicts import Certificate
+from nvc_check.exporter.certificate.walk import certify
 from nvc_check.exporter.export import refuse_inexact, write_certificates
 from nvc_check.exporter.graph_compiler import CompiledGraph, SiteLoss, compile_graph
 from nvc_check.exporter.network.model import Source, read_source

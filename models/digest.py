@@ -16,19 +16,25 @@ def file_digest(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def in_32_bits(tensor: NDArray[Any]) -> NDArray[Any]:
+    """Integers as int32, floats as float32; as they are where that is not every value: none ever passes for another."""
+    with np.errstate(over="ignore"):
+        kept = np.asarray(tensor).astype(np.int32 if tensor.dtype.kind in "iu" else np.float32, copy=False)
+    lossless = tensor.dtype.itemsize < kept.dtype.itemsize or np.array_equal(kept, tensor, equal_nan=True)
+    return kept if lossless else np.asarray(tensor)
+
+
 def tensor_digest(tensor: NDArray[Any]) -> str:
     """Of the little-endian C-order data: integers as int32, floats as float32 with -0.0 as +0.0 (any shape).
 
-    Values that these cannot hold keep their own type, whose name counts too: they never pass for others.
+    Values that these cannot hold keep their own type, whose name counts too.
     """
-    kind = "i4" if tensor.dtype.kind in "iu" else "f4"
-    with np.errstate(over="ignore"):
-        data = np.asarray(tensor).astype(f"<{kind}")
-    if tensor.dtype.itemsize >= data.dtype.itemsize and not np.array_equal(data, tensor, equal_nan=True):
-        return hashlib.sha256(tensor.dtype.str.encode() + np.ascontiguousarray(tensor).tobytes()).hexdigest()
-    if kind == "f4":
+    data = in_32_bits(tensor)
+    if data.dtype not in (np.int32, np.float32):
+        return hashlib.sha256(data.dtype.str.encode() + data.tobytes()).hexdigest()
+    if data.dtype == np.float32:
         data = data + np.float32(0)
-    return hashlib.sha256(np.ascontiguousarray(data).data).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(data, data.dtype.newbyteorder("<")).data).hexdigest()
 
 
 def canonical_json(document: Any) -> str:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nvc_check.models.artifacts.package import OUTPUT, USER_GRAPH, Package, graph_name, tensor_name
 from nvc_check.models.artifacts.tables import indexes_from_scales
+from nvc_check.models.digest import in_32_bits
 from nvc_check.models.errors import RunFailedError
 from nvc_check.runtimes.leg import Engine, Tensors
 from nvc_check.runtimes.loaded import LoadedGraphs, finite
@@ -74,7 +75,7 @@ class Decoder:
         if self._path == "fp32":
             scales_hat = finite("scales_hat", entropy["scales_hat"])
             return indexes_from_scales(scales_hat, self._thresholds[part]), means, means
-        indexes = entropy["indexes"].astype(np.int32, copy=False)
+        indexes = in_32_bits(entropy["indexes"])
         exponent = self._parts[part].means_exponent
         if means is None or exponent is None:
             return indexes, None, None

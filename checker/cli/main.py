@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import signal
 import sys
-import traceback
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +12,7 @@ import typer
 
 from nvc_check.checker.cli.compare import compare, record
 from nvc_check.checker.cli.console import any_encoding, error_line, output_console, shown_path, status
+from nvc_check.checker.cli.endings import INTERRUPTED, end_on_signals, internal_error, nobody_reads, system_error
 from nvc_check.checker.cli.providers import providers
 from nvc_check.checker.cli.steps import SAMPLE_FRAMES, SAMPLE_SEED, SAMPLE_SIZE, OutOption, encode, render
 from nvc_check.checker.views.plain import plain
@@ -35,10 +32,6 @@ app = typer.Typer(
 ACTIVATION_BITS = {"w8a8": 8, "w8a16": 16}
 GOOD = 30.0  # dB: below, another precision is named
 MEASURED = "any,ort-cpu,avx2,webgpu,openvino"  # the targets on which forms were measured
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
-INTERNAL = 70  # EX_SOFTWARE of sysexits.h
-ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 def _version(asked: bool) -> None:
@@ -282,9 +275,7 @@ def main() -> None:
     any_encoding()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # deprecations inside torch and compressai, nothing a user can act on
-    for number in ENDINGS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
-            signal.signal(number, _ended)
+    end_on_signals()
     try:
         code = app(standalone_mode=False)
     except NvcCheckError as error:
@@ -299,35 +290,11 @@ def main() -> None:
     except SystemExit as error:
         code = error.code
     except BrokenPipeError:  # who reads standard output has gone: nothing is left to say
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else INTERNAL
+        code = nobody_reads()
     except OSError as error:
-        code = _system_error(error)
+        code = system_error(error)
     except Exception as error:
-        code = _internal_error(error)
+        code = internal_error(error)
     if code == INTERRUPTED:  # also what typer makes of Ctrl-C inside a command, silently
         error_line(KeyboardInterrupt("interrupted; nothing was left half-written"))
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _ended(number: int, frame: object) -> None:
-    """SIGTERM, SIGHUP: as Ctrl-C, so that legs and temporary files go."""
-    raise SystemExit(128 + number)
-
-
-def _system_error(error: OSError) -> int:
-    """A full disk is no fault of this program."""
-    if error.errno not in FULL:
-        return _internal_error(error)
-    where = f"{error.filename}: " if error.filename else ""
-    error_line(UsageError(f"{where}{error.strerror}; nothing was left half-written, make room or choose another place"))
-    return UsageError.exit_code
-
-
-def _internal_error(error: Exception) -> int:
-    """One line that tells it from a verdict; the rest on request."""
-    if "--verbose" in sys.argv or "-v" in sys.argv:
-        traceback.print_exception(error)
-    said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-    error_line(RuntimeError(f"an error of nvc-check itself: {said}; `nvc-check --verbose ...` shows where"))
-    return INTERNAL

@@ -159,12 +159,15 @@ def _row(path: PathName, tensor: str, item: Merged, reference: Merged) -> Result
     ours += [None] * (frames - len(ours))
     theirs += [None] * (frames - len(theirs))
     present = [number for number in range(frames) if ours[number] or theirs[number]]
-    missing = any(ours[number] is None or theirs[number] is None for number in present)
     difference = Difference()
-    different, complete = 0, not missing
+    different, complete = 0, True
     for number in present:
         a, b = ours[number], theirs[number]
-        if a is not None and b is not None and a.sha256 == b.sha256 and a.shape == b.shape:
+        if a is None or b is None:
+            different += 1
+            difference.add_missing(number, sum(of.values for of in (a, b) if of))
+            continue
+        if a.sha256 == b.sha256 and a.shape == b.shape:
             shown = tensor == "frame"
             difference.values += b.values
             difference.by_frame.append(
@@ -172,9 +175,7 @@ def _row(path: PathName, tensor: str, item: Merged, reference: Merged) -> Result
             )
             continue
         different += 1
-        complete = (
-            complete and a is not None and b is not None and _add(difference, path, number, tensor, item, reference)
-        )
+        complete = complete and _add(difference, path, number, tensor, item, reference)
     if complete:
         return result_row(path, item.name, reference.name, tensor, difference)
     return ResultRow(
@@ -192,7 +193,7 @@ def _row(path: PathName, tensor: str, item: Merged, reference: Merged) -> Result
         first=None,
         psnr_mean=None,
         psnr_min=None,
-        failure=failure_of(path, tensor, True, missing=missing),
+        failure=failure_of(path, tensor, True, missing=difference.missing),
         by_frame=[],
     )
 

@@ -18,7 +18,8 @@ class FrameDifference:
     Attributes:
         max_abs: in grid steps for integers, in the tensor's unit for floats.
         pixels: of `frame`, how many differ in any channel as shown, clamped and cropped; None for other tensors.
-        psnr: of `frame`, dB between the two legs' frames as shown; 999 where identical; None for other tensors.
+        psnr: of `frame`, dB between the two legs' frames as shown; 999 where identical; None for other tensors, and
+            where one of the two frames is missing or of another size.
     """
 
     frame: int
@@ -65,12 +66,12 @@ class Difference:
             self.first = (frame, int(np.argmax(unequal)))
         self.by_frame.append(FrameDifference(frame, count, largest))
 
-    def add_missing(self, frame: int, reference: NDArray[Any]) -> None:
-        """A tensor that only one of the two legs gave: all values different."""
-        self.values += reference.size
+    def add_missing(self, frame: int, values: int) -> None:
+        """A tensor of so many values that only one of the two legs gave: all of them different."""
+        self.values += values
         self.missing = True
         self.first = self.first or (frame, 0)
-        self.by_frame.append(FrameDifference(frame, reference.size, 0.0))
+        self.by_frame.append(FrameDifference(frame, values, 0.0))
 
     def add_picture(self, picture: NDArray[np.float32], reference: NDArray[np.float32]) -> None:
         """What is shown of the frame just added: (3, H, W) in [0, 1] each."""

@@ -15,7 +15,7 @@ from nvc_check.checker.traces.format import Trace, parsed
 from nvc_check.models.artifacts.arrays import MOST_TEXT, array_of, entry_of
 from nvc_check.models.artifacts.symbols import DAMAGE
 from nvc_check.models.atomic import no_stream
-from nvc_check.models.digest import canonical_json, tensor_digest
+from nvc_check.models.digest import canonical_json, in_32_bits, tensor_digest
 from nvc_check.models.errors import BadArtifactError
 
 DOCUMENT = "trace.json"
@@ -119,8 +119,7 @@ class TraceFile:
             raise BadArtifactError(f"{self.file}: tensor {entry} is damaged ({error}); record it again") from error
         if tensor_digest(array) != self.trace.paths[path].frames[frame][tensor].sha256:
             raise BadArtifactError(f"{self.file}: tensor {entry} is not what its digest says; record it again")
-        wide = array.dtype.itemsize > 4  # values that 32 bits do not hold
-        return array if wide else np.asarray(array, dtype=np.int32 if array.dtype.kind in "iu" else np.float32)
+        return in_32_bits(array)
 
 
 def entry_name(path: str, frame: int, tensor: str) -> str:

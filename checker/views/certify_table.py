@@ -9,7 +9,7 @@ from rich.table import Table
 from nvc_check.checker.certify import Certified
 from nvc_check.checker.views.plain import harmless
 from nvc_check.exporter.certificate.targets import ASSUMPTIONS, TARGETS
-from nvc_check.exporter.certificate.walk import EXACT, NOT_EXACT, PROVED, Certificate
+from nvc_check.exporter.certificate.verdicts import EXACT, NOT_EXACT, PROVED, Certificate
 
 ROWS = 20
 KERNELS = ("integer kernel", "float carrier")

@@ -41,7 +41,7 @@ def write_drift_plot(path: Path, report: Report) -> None:
         }
         frames = [frame.frame for frame in row.by_frame]
         quality.plot(frames, [min(value, ceiling) for value in _psnr(row)], **look)
-        pixels.plot(frames, [frame.pixels for frame in row.by_frame], **look)
+        pixels.plot(frames, [math.nan if frame.pixels is None else frame.pixels for frame in row.by_frame], **look)
         largest.plot(frames, [frame.max_abs or math.nan for frame in row.by_frame], **look)
     quality.axhline(ceiling, color="0.6", linewidth=0.8)
     quality.text(0, ceiling, " identical", va="bottom", color="0.4", fontsize=8)
@@ -61,4 +61,4 @@ def write_drift_plot(path: Path, report: Report) -> None:
 
 
 def _psnr(row: ResultRow) -> list[float]:
-    return [frame.psnr for frame in row.by_frame if frame.psnr is not None]
+    return [math.nan if frame.psnr is None else frame.psnr for frame in row.by_frame]

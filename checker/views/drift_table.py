@@ -66,6 +66,8 @@ def _drift(path: str, rows: list[ResultRow]) -> Table:
 def _cell(frame: FrameRow) -> str:
     if not frame.mismatched:
         return "identical"
+    if frame.psnr is None:
+        return "missing, or of another size"
     return f"{frame.psnr:.1f} dB {frame.pixels:>9,} {frame.max_abs:.1e}"
 
 

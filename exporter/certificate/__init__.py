@@ -11,6 +11,7 @@ fitting_sizes  Whether there are sizes that a graph can run with: the checker le
 refusals       What to say of operators that have no exact form
 targets        Targets of the certificate: which assumptions a runtime guarantees, and which of its defects are known
 terms          What a rule of the certificate is given and gives back
+verdicts       What is said of a graph and of each of its nodes: proved where, measured where, and why not
 walk           Proves a finished ONNX graph exact, node by node: an abstract interpretation from its inputs to its
                outputs
 """

@@ -38,7 +38,7 @@ def unfit(model: onnx.ModelProto) -> tuple[str, str] | None:
         if not found:
             return None
         reason = reason or found
-    return f"no sizes of its inputs fit each other: {reason}", "repair the file"
+    return f"sizes do not fit each other, whichever of its inputs were tried: {reason}", "repair the file"
 
 
 def _with_sizes(model: onnx.ModelProto) -> Iterator[onnx.ModelProto]:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from nvc_check.models.artifacts.arrays import MOST_TEXT, array_of, entry_of
 from nvc_check.models.artifacts.schema import is_text, typed
 from nvc_check.models.atomic import no_stream
-from nvc_check.models.digest import canonical_json, file_digest
+from nvc_check.models.digest import canonical_json, file_digest, in_32_bits
 from nvc_check.models.errors import BadArtifactError
 
 SCHEMA = "nvc-check/symbols/2"
@@ -187,9 +187,10 @@ class Symbols:
                 array = array_of(entry_of(self._archive, entry))
             except DAMAGE as error:
                 raise BadArtifactError(f"{self.file}: entry {entry} is damaged ({error}); make it again") from error
-            found[entry.removeprefix(prefix).removesuffix(".npy")] = array.astype(
-                np.float32 if array.dtype.kind == "f" else np.int32, copy=False
-            )
+            kept = in_32_bits(array)
+            if kept.dtype not in (np.int32, np.float32):
+                raise BadArtifactError(f"{self.file}: entry {entry} has values that 32 bits do not hold; make it again")
+            found[entry.removeprefix(prefix).removesuffix(".npy")] = kept
         return found
 
     def _names(self, prefix: str) -> Iterator[str]:

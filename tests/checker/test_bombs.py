@@ -16,7 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
 
 from nvc_check.checker.views.plain import harmless, plain
-from nvc_check.exporter.certificate.walk import NOT_EXACT, certify
+from nvc_check.exporter.certificate.verdicts import NOT_EXACT
+from nvc_check.exporter.certificate.walk import certify
 from nvc_check.models.artifacts.arrays import array_of
 from nvc_check.models.artifacts.package import GridTensor, Package
 from nvc_check.models.artifacts.schema import typed

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from checker.third_party import install_engines
 
 from nvc_check.models.artifacts.package import Package
 
@@ -46,16 +47,9 @@ TIME_LIMIT = (
 @pytest.fixture
 def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed package with an engine for each of ACTIONS."""
-    site = tmp_path / "site"
-    described = site / "failing-1.0.dist-info"
-    described.mkdir(parents=True)
-    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: failing\nVersion: 1.0\n")
-    lines = [f"{name} = failing_{name}" for name in ACTIONS]
-    (described / "entry_points.txt").write_text("\n".join(["[nvc_check.engines]", *lines, ""]))
-    for name, action in ACTIONS.items():
-        (site / f"failing_{name}.py").write_text(ENGINE.replace("ACTION", action))
-    monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setenv("PYTHONPATH", str(site))
+    install_engines(
+        tmp_path / "site", {name: ENGINE.replace("ACTION", action) for name, action in ACTIONS.items()}, monkeypatch
+    )
     monkeypatch.setenv("NVC_CHECK_TIME_LIMIT", str(TIME_LIMIT))
 
 

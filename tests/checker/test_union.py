@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -10,11 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from checker.third_party import install_engines
+from rich.console import Console
 
 from nvc_check.checker.compare.live import compare
 from nvc_check.checker.compare.merge import compare_traces
 from nvc_check.checker.report import Report
 from nvc_check.checker.traces.record import record
+from nvc_check.checker.views.drift_plot import write_drift_plot
+from nvc_check.checker.views.table import print_report
 from nvc_check.models.artifacts.package import Package
 from nvc_check.models.artifacts.symbols import Symbols
 from nvc_check.models.digest import canonical_json, document_digest, tensor_digest
@@ -50,6 +55,7 @@ CHANGES = {
     "forgets": 'outputs.pop("means", None)',
     "forgets_later": 'if len(calls) > 1: outputs.pop("means", None)',
     "cuts": 'outputs["means"] = outputs["means"][..., :-1]',
+    "wraps": 'outputs["indexes"] = outputs["indexes"].astype(np.int64) + 2**32 if "indexes" in outputs else None',
     "faithful": "",
 }
 
@@ -57,15 +63,11 @@ CHANGES = {
 @pytest.fixture
 def forgetful(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed package with an engine for each of CHANGES, found by its entry points."""
-    described = tmp_path / "site" / "forgetful-1.0.dist-info"
-    described.mkdir(parents=True)
-    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: forgetful\nVersion: 1.0\n")
-    lines = [f"{name} = engine_{name}" for name in CHANGES]
-    (described / "entry_points.txt").write_text("\n".join(["[nvc_check.engines]", *lines, ""]))
-    for name, change in CHANGES.items():
-        (described.parent / f"engine_{name}.py").write_text(ENGINE.replace("CHANGE", change or "pass"))
-    monkeypatch.syspath_prepend(str(described.parent))
-    monkeypatch.setenv("PYTHONPATH", str(described.parent))
+    install_engines(
+        tmp_path / "site",
+        {name: ENGINE.replace("CHANGE", change or "pass") for name, change in CHANGES.items()},
+        monkeypatch,
+    )
 
 
 def rows_of(report: Report | dict[str, Any], leg: str) -> dict[str, tuple[int, str]]:
@@ -85,6 +87,7 @@ def test_an_engine_that_leaves_a_tensor_out(
     report = json.loads(ran.out)
     assert (ran.code, report["verdict"]["int"]) == (1, "different")
     found = {name: rows_of(report, name) for name in (*CHANGES, "cpu")}
+    assert found.pop("wraps") == {"indexes": (3, "index flip"), "means": (0, "")}  # 2^32 + n is not n
     assert all(rows["indexes"] == (0, "") for rows in found.values())
     assert {name: rows["means"] for name, rows in found.items()} == {
         "forgets": (3, "tensor missing"),
@@ -145,6 +148,28 @@ def test_a_trace_without_an_integer_path(traces: dict[str, Path], tmp_path: Path
     without = forged(traces["cpu"], tmp_path / "cpu.trace", lambda document: document["paths"].pop("int"))
     report = compare_traces([traces["exact"], without])
     assert (report.verdict.int, report.exit_code) == ("not compared", 5)
+
+
+@pytest.mark.parametrize("frames", [(1,), (0, 1, 2)])
+def test_a_frame_that_is_missing_is_shown(traces: dict[str, Path], tmp_path: Path, frames: tuple[int, ...]) -> None:
+    """By the table, by the drift of a video, and by its plot, whose lines have a gap."""
+
+    def drop(document: dict[str, Any]) -> None:
+        document["leg"]["label"] = "there"
+        for number in frames:
+            del document["paths"]["fp32"]["frames"][number]["frame"]
+
+    report = compare_traces([traces["cpu"], forged(traces["cpu"], tmp_path / "there.trace", drop)])
+    (row,) = (row for row in report.results if (row.path, row.tensor) == ("fp32", "frame"))
+    assert (row.frames_different, row.failure) == (len(frames), "tensor missing")
+    assert [frame.frame for frame in row.by_frame if frame.psnr is None] == list(frames)
+    video = report.model_copy(update={"package": report.package.model_copy(update={"kind": "video"})})
+    console = Console(record=True, width=200, file=io.StringIO())
+    print_report(console, video)
+    assert "tensor missing" in (said := console.export_text())
+    assert said.count("missing, or of another size") == len(frames)
+    write_drift_plot(tmp_path / "drift.png", video)
+    assert (tmp_path / "drift.png").stat().st_size
 
 
 def test_one_leg_twice(traces: dict[str, Path], package: Package, symbols: Path, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from nvc_check.exporter.certificate.targets import TARGETS
-from nvc_check.exporter.certificate.walk import Certificate, NodeCertificate, certify
+from nvc_check.exporter.certificate.verdicts import Certificate, NodeCertificate
+from nvc_check.exporter.certificate.walk import certify
 
 INT32, FLOAT = TensorProto.INT32, TensorProto.FLOAT
 Node = onnx.NodeProto

@@ -13,7 +13,8 @@ from exporter.graphs import clipped_convolution, graph
 from onnx import TensorProto, helper
 
 from nvc_check.exporter.certificate.targets import TARGETS
-from nvc_check.exporter.certificate.walk import Certificate, NodeCertificate, certify
+from nvc_check.exporter.certificate.verdicts import Certificate, NodeCertificate
+from nvc_check.exporter.certificate.walk import certify
 from nvc_check.models.artifacts.package import Package
 from nvc_check.runtimes.engines.cpu import session, session_options
 from nvc_check.runtimes.engines.openvino_native import EXACT_PROPERTIES

@@ -14,7 +14,8 @@ from onnx import helper, numpy_helper
 from nvc_check.exporter.certificate.rules.attributes import ATTRIBUTES, check_attributes
 from nvc_check.exporter.certificate.rules.table import RULES
 from nvc_check.exporter.certificate.terms import Call, Refused
-from nvc_check.exporter.certificate.walk import NOT_EXACT, certify
+from nvc_check.exporter.certificate.verdicts import NOT_EXACT
+from nvc_check.exporter.certificate.walk import certify
 
 WEIGHT = {"w": np.ones((2, 2, 3, 3), np.float32)}
 

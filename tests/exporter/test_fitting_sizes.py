@@ -9,7 +9,8 @@ from exporter.graphs import graph
 from onnx import TensorProto, helper
 
 from nvc_check.exporter.certificate.fitting_sizes import unfit
-from nvc_check.exporter.certificate.walk import NOT_EXACT, certify
+from nvc_check.exporter.certificate.verdicts import NOT_EXACT
+from nvc_check.exporter.certificate.walk import certify
 
 FLOAT = TensorProto.FLOAT
 

@@ -20,7 +20,8 @@ from exporter.warp_by_hand import FLOW_EXPONENT, KERNEL, LEVELS, SCALE_EXPONENT,
 
 from nvc_check.checker.media.photographs import photograph
 from nvc_check.exporter.certificate.targets import TARGETS
-from nvc_check.exporter.certificate.walk import Certificate, certify
+from nvc_check.exporter.certificate.verdicts import Certificate
+from nvc_check.exporter.certificate.walk import certify
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.warp.atlas import start_table
 from nvc_check.exporter.warp.graph import write_warp

@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from property.random_graphs import RandomGraph
 from property.random_layers import NEWEST
 
-from nvc_check.exporter.certificate.walk import Certificate, certify
+from nvc_check.exporter.certificate.verdicts import Certificate
+from nvc_check.exporter.certificate.walk import certify
 from nvc_check.models.errors import RunFailedError
 from nvc_check.runtimes.engines.openvino_native import EXACT_PROPERTIES
 from nvc_check.runtimes.oracle.engine import ExactGraph

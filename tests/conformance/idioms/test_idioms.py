@@ -13,7 +13,8 @@ from exporter.controls import in_float
 from onnx import helper
 
 from nvc_check.exporter.certificate.idioms.known import LEGS, record, unmeasured
-from nvc_check.exporter.certificate.walk import EXACT, PROVED, certify, forms_of
+from nvc_check.exporter.certificate.verdicts import EXACT, PROVED
+from nvc_check.exporter.certificate.walk import certify, forms_of
 
 SHARE = 14  # sources of each kind
 SEED = 3
