@@ -9,6 +9,7 @@ import openvino
 import pytest
 from exporter.controls import INT32, in_float, pair, quantized_layer, why
 from exporter.graphs import graph
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from property.fuzz import on_onnxruntime, on_openvino
 
@@ -213,3 +214,41 @@ def test_a_negative_factor_in_front_of_a_rounding(factor: float, kept: bool) -> 
         inputs, given = {"x": np.arange(-400, 400, dtype=np.int32).reshape(1, 4, 10, 20)}, model.SerializeToString()
         expected = on_onnxruntime(given, inputs, "ORT_DISABLE_ALL")[0]
         assert np.array_equal(on_openvino(openvino.Core(), given, inputs)[0], expected)
+
+
+CHANNELS = np.array([1, 2, 4, 8], np.float32).reshape(4, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("factor", "groups", "between", "wrong"),
+    [
+        (7.0, 1, [], True),
+        (7.0, 1, ["Relu"], True),
+        (7.0, 4, [], True),
+        (7.0, 1, ["Floor"], False),
+        (7.0, 1, ["Transpose"], False),
+        (2.0, 1, [], False),
+        (-0.5, 2, [], False),
+        (CHANNELS, 1, [], False),
+        (CHANNELS, 4, [], False),
+        (CHANNELS, 2, [], True),
+        (CHANNELS, 2, ["Relu"], True),
+        (CHANNELS, 2, ["Floor"], False),
+    ],
+)
+def test_a_factor_behind_a_quantized_convolution(
+    factor: float | NDArray[np.float32], groups: int, between: list[str], wrong: bool
+) -> None:
+    """As OpenVINO 2026.4 computed each; the conformance suite has one that is wrong and its cure."""
+    model = quantized_layer(np.ones((4, 4 // groups, 1, 1), np.int8), group=groups)
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 4
+    last = model.graph.node[-1]
+    last.output[0] = "rounded"
+    for place, name in enumerate([*between, "Mul"]):
+        before = model.graph.node[-1].output[0]
+        made = helper.make_node(name, [before, "k"] if name == "Mul" else [before], [f"step{place}"], f"{name}{place}")
+        model.graph.node.append(made)
+    model.graph.node[-1].output[0] = "y"
+    model.graph.initializer.append(numpy_helper.from_array(np.asarray(factor, np.float32), "k"))
+    said = why(model, "openvino", f"Mul{len(between)}")
+    assert ("takes it into the Conv" in said) is wrong

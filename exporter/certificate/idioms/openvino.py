@@ -127,7 +127,7 @@ def _scaled_in_convolution(node: onnx.NodeProto, topology: Topology, values: Val
     factors = [v for n in node.input if (v := values.get(n)) is not None and v.constant is not None]
     if node.op_type not in ("Mul", "Div") or not factors:
         return []
-    steps = list(_behind(node.output[0], topology, values, ROUNDED | {node.op_type}))
+    steps = list(_behind(node.output[0], topology, values, ROUNDED | {"Mul", "Div"}))
     source = topology.producer.get(_start(steps, values)) if steps else None
     if source is None or source.op_type != "Conv" or all(step.op_type != "DequantizeLinear" for step in steps):
         return []
