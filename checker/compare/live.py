@@ -1,44 +1,26 @@
-"""Runs the legs side by side over a symbols file and counts differences, one frame at a time."""
+"""Runs the legs side by side over a symbols file, one frame at a time, and has them compared."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from nvc_check.checker.media.difference import Difference
-from nvc_check.checker.report import (
-    First,
-    FrameRow,
-    LegRow,
-    PackageRow,
-    PlacementRow,
-    Report,
-    ResultRow,
-    VerdictRow,
-    decides,
-    exit_code_of,
-    failure_of,
-    verdict_of,
-    with_compared,
-)
-from nvc_check.checker.traces.fidelity import Fidelity, Outputs, clipped_rows, rate_rows, warnings_of
+from nvc_check.checker.compare.comparator import REFERENCE, Comparator, FrameObserver, Given
+from nvc_check.checker.report import LegRow, PackageRow, PlacementRow, Report
+from nvc_check.checker.traces.fidelity import Fidelity, Outputs
 from nvc_check.models.artifacts.package import OUTPUT, Package
-from nvc_check.models.artifacts.symbols import FrameInfo, Symbols
+from nvc_check.models.artifacts.symbols import Symbols
 from nvc_check.models.errors import NvcCheckError, ProviderUnavailableError, RunFailedError, UsageError
 from nvc_check.runtimes.leg import EngineInfo, LegSpec, Tensors
 from nvc_check.runtimes.process.running import LegProcess
 from nvc_check.runtimes.registry import check_names
-
-REFERENCE = {"int": "exact", "fp32": "torch"}
-FrameObserver = Callable[[str, str, str, int, FrameInfo, Any, Any], None]
-"""Called as (path, leg, reference, frame number, info, frame, reference's frame), both (3, H, W) in [0, 1]."""
 
 
 @dataclass
@@ -53,22 +35,32 @@ class Leg:
     seconds: dict[str, float] = field(default_factory=dict)
     placements: dict[str, PlacementRow] = field(default_factory=dict)
     audited: set[tuple[str, ...]] = field(default_factory=set)
-    tensors: Tensors = field(default_factory=dict)
 
-    def decode(self, path: str, symbols: Tensors) -> bool:
-        """Fills `tensors`; False, with the error kept, where the leg failed now or before."""
-        if self.error is not None or path not in self.paths:
-            return False
+    def start(self) -> None:
+        """An error is kept, and ends this leg alone."""
         try:
-            seconds, self.tensors = self.process.decode(path, symbols)
+            self.info, self.paths = self.process.open()
+        except (ProviderUnavailableError, RunFailedError) as error:
+            self.error = error
+
+    def decode(self, path: str, symbols: Tensors) -> dict[str, Given] | None:
+        """One frame; None, with the error kept, where the leg failed now or before, or has no such path."""
+        if self.error is not None or path not in self.paths:
+            return None
+        try:
+            seconds, tensors = self.process.decode(path, symbols)
             if (path, *symbols) not in self.audited:  # other parts, so other graphs have run
                 self.audited.add((path, *symbols))
                 self.placements[path] = PlacementRow.of(self.process.placement(path))
         except (RunFailedError, ProviderUnavailableError) as error:
             self.error = error
-            return False
+            return None
         self.seconds[path] = self.seconds.get(path, 0.0) + seconds
-        return True
+        return {name: Given(tensor.shape, partial(_itself, tensor)) for name, tensor in tensors.items()}
+
+
+def _itself(tensor: NDArray[Any]) -> NDArray[Any]:
+    return tensor
 
 
 def with_references(specs: list[LegSpec], kind: str = "") -> list[LegSpec]:
@@ -99,39 +91,82 @@ def compare(
     observer: FrameObserver | None = None,
     progress: Callable[[str], Any] = lambda step: None,
     references: Mapping[str, str] = REFERENCE,
+    at_once: int | None = None,
 ) -> Report:
     """Decodes every frame on every leg, and compares with the path's reference (`references`: path -> leg).
 
     The legs run one after the other for each frame, so that they do not take each other's cores; no more than two
     legs' tensors are held at a time, and the FP32 reference's outputs of a user's decoder.
 
+    Args:
+        at_once: legs that are started together, beside the references, which then run again for each such group.
+
     Raises:
         UsageError: a leg's option is unknown.
         BadArtifactError: the symbols file is damaged.
     """
-    with ExitStack() as stack:
-        legs = [Leg(spec, LegProcess(spec, package.root)) for spec in specs]
-        for leg in legs:
-            stack.callback(leg.process.close)
-            progress(f"starting {leg.spec.name}")
-            try:
-                leg.info, leg.paths = leg.process.open()
-            except (ProviderUnavailableError, RunFailedError) as error:
-                leg.error = error
-        _check_apart(legs)
-        differences: dict[tuple[str, str, str, str], Difference] = {}
-        fidelity, scope = Fidelity(package.manifest), package.manifest.scope
-        started = time.perf_counter()
-        for number, info in enumerate(symbols.frames):
-            given: dict[str, Outputs] = {}
-            for path in ("fp32", "int"):
-                ordered = sorted(legs, key=lambda leg: leg.spec.name != references[path])
-                read = symbols.read(number, path)
-                given[path] = _one_frame(path, scope, number, info, read, ordered, differences, observer)
-            fidelity.add(given["int"], given["fp32"])
-            progress(info.name)
-        seconds = time.perf_counter() - started
-    return _report(package, symbols, legs, differences, fidelity, seconds, strict)
+    comparator = Comparator(package.manifest.scope, observer)
+    fidelity = Fidelity(package.manifest)
+    always = [spec for spec in specs if spec.name in references.values()]
+    others = [spec for spec in specs if spec not in always]
+    legs: dict[str, Leg] = {}
+    seconds = 0.0
+    for start in range(0, len(others) or 1, at_once or len(others) or 1):
+        group = [*always, *others[start : start + (at_once or len(others))]]
+        with ExitStack() as stack:
+            started = [_started(spec, package, stack, progress) for spec in group]
+            _check_apart(started)
+            began = time.perf_counter()
+            for number, info in enumerate(symbols.frames):
+                outputs: dict[str, Outputs] = {}
+                for path in ("fp32", "int"):
+                    ordered = sorted(started, key=lambda leg: leg.spec.name != references[path])
+                    decoded = _decoded(ordered, path, symbols.read(number, path))
+                    outputs[path] = _outputs(comparator.frame(path, number, info, decoded))
+                if start == 0:
+                    fidelity.add(outputs["int"], outputs["fp32"])
+                progress(info.name)
+            seconds += time.perf_counter() - began
+        for leg in started:  # a reference that failed in any group has failed
+            if leg.spec.name not in legs or leg.error is not None:
+                legs[leg.spec.name] = leg
+    rows = [
+        _leg_row(leg, path) for path in ("fp32", "int") for leg in legs.values() if path in (leg.paths or REFERENCE)
+    ]
+    return comparator.report(
+        PackageRow.of(package.manifest),
+        {"digest": symbols.digest, "frames": str(len(symbols.frames)), **symbols.source},
+        symbols.frames,
+        rows,
+        fidelity.rows(),
+        seconds=seconds,
+        strict=strict,
+    )
+
+
+def _started(spec: LegSpec, package: Package, stack: ExitStack, progress: Callable[[str], Any]) -> Leg:
+    leg = Leg(spec, LegProcess(spec, package.root))
+    stack.callback(leg.process.close)
+    progress(f"starting {spec.name}")
+    leg.start()
+    return leg
+
+
+def _decoded(legs: list[Leg], path: str, symbols: Tensors) -> Iterator[tuple[str, dict[str, Given]]]:
+    """Each leg decodes when it is asked for, and its tensors go when nobody holds them."""
+    for leg in legs:
+        if (given := leg.decode(path, symbols)) is not None:
+            yield leg.spec.name, given
+        del given  # before the next leg decodes
+
+
+def _outputs(references: Mapping[str, tuple[str, Given]]) -> Outputs:
+    """Those of a user's decoder, from the leg that is the reference; none of a codec."""
+    outputs: dict[str, tuple[str, Any]] = {}
+    for name, (leg, given) in references.items():
+        if name.startswith(OUTPUT):
+            outputs[name] = leg, given.read()
+    return outputs
 
 
 def _check_apart(legs: list[Leg]) -> None:
@@ -143,92 +178,6 @@ def _check_apart(legs: list[Leg]) -> None:
         other = seen.setdefault((leg.spec.engine, leg.spec.machine, *settings), leg.spec.name)
         if other != leg.spec.name:
             raise UsageError(f"--providers {leg.spec.name}: the same settings as {other}; give one of the two")
-
-
-def _one_frame(
-    path: str,
-    scope: str,
-    number: int,
-    info: FrameInfo,
-    symbols: Tensors,
-    legs: list[Leg],
-    differences: dict[tuple[str, str, str, str], Difference],
-    observer: FrameObserver | None,
-) -> Outputs:
-    """Counts one frame of one path, and gives the references' outputs of a user's decoder.
-
-    Compared is the union of what the legs give: a tensor in scope that one of two legs leaves out is different.
-    """
-    references: dict[str, Leg] = {}  # tensor -> the leg that it is compared with: the first that has it
-    decoded: list[Leg] = []
-
-    def difference_of(leg: Leg, reference: Leg, tensor: str) -> Difference:
-        return differences.setdefault((path, leg.spec.name, reference.spec.name, tensor), Difference())
-
-    for leg in legs:
-        if not leg.decode(path, symbols):
-            continue
-        for name, tensor in leg.tensors.items():
-            reference = references.setdefault(name, leg)
-            if reference is leg:
-                for other in (other for other in decoded if decides(path, name, scope)):
-                    difference_of(other, leg, name).add_missing(number, tensor.size)
-                continue
-            difference = difference_of(leg, reference, name)
-            difference.add(number, tensor, reference.tensors[name])
-            if name == "frame" and tensor.shape == reference.tensors[name].shape:
-                shown, expected = (picture(t, info.height, info.width) for t in (tensor, reference.tensors[name]))
-                difference.add_picture(shown, expected)
-                if observer is not None:
-                    observer(path, leg.spec.name, reference.spec.name, number, info, shown, expected)
-        for name, reference in references.items():
-            if name not in leg.tensors and decides(path, name, scope):
-                difference_of(leg, reference, name).add_missing(number, reference.tensors[name].size)
-        decoded.append(leg)
-        if leg not in references.values():
-            leg.tensors = {}
-    given = {name: (leg.spec.name, leg.tensors[name]) for name, leg in references.items() if name.startswith(OUTPUT)}
-    for leg in legs:
-        leg.tensors = {}
-    return given
-
-
-def picture(frame: NDArray[Any], height: int, width: int) -> NDArray[np.float32]:
-    """(3, H, W) in [0, 1]: what is shown of a padded frame; float32 has peak 1, unclamped, int32 has peak 255."""
-    shown = frame[0, :, :height, :width]
-    if shown.dtype == np.int32:
-        return shown.astype(np.float32) / np.float32(255)
-    return np.clip(shown, 0, 1)
-
-
-def _report(
-    package: Package,
-    symbols: Symbols,
-    legs: list[Leg],
-    differences: dict[tuple[str, str, str, str], Difference],
-    fidelity: Fidelity,
-    seconds: float,
-    strict: bool,
-) -> Report:
-    results = [result_row(*key, difference) for key, difference in differences.items()]
-    rows = [_leg_row(leg, path) for path in ("fp32", "int") for leg in legs if path in (leg.paths or REFERENCE)]
-    rows = with_compared(rows, results)
-    near, clipped = fidelity.rows(), clipped_rows(symbols.frames)
-    scope = package.manifest.scope
-    verdict = VerdictRow(fp32=verdict_of(results, "fp32", scope), int=verdict_of(results, "int", scope))
-    return Report(
-        package=PackageRow.of(package.manifest),
-        symbols={"digest": symbols.digest, "frames": str(len(symbols.frames)), **symbols.source},
-        legs=rows,
-        results=results,
-        rate=rate_rows(symbols.frames),
-        fidelity=near,
-        clipped=clipped,
-        warnings=warnings_of(near, clipped, symbols.frames),
-        verdict=verdict,
-        seconds=round(seconds, 3),
-        exit_code=exit_code_of(verdict, rows, strict),
-    )
 
 
 def _leg_row(leg: Leg, path: str) -> LegRow:
@@ -245,30 +194,4 @@ def _leg_row(leg: Leg, path: str) -> LegRow:
         seconds=round(leg.seconds.get(path, 0.0), 6),
         reason=str(leg.error or ""),
         placement=leg.placements.get(path),
-    )
-
-
-def result_row(path: str, leg: str, reference: str, tensor: str, difference: Difference) -> ResultRow:
-    rows = difference.by_frame
-    first = First(frame=difference.first[0], index=difference.first[1]) if difference.first else None
-    quality = [row.psnr for row in rows if row.psnr is not None and row.mismatched]
-    quality = quality or [row.psnr for row in rows if row.psnr is not None]  # of identical frames where all are
-    mismatched = difference.mismatched
-    return ResultRow(
-        path=path,
-        leg=leg,
-        reference=reference,
-        tensor=tensor,
-        frames=len(rows),
-        frames_different=sum(1 for row in rows if row.mismatched),
-        values=difference.values,
-        mismatched=mismatched,
-        max_abs=max(row.max_abs for row in rows),
-        max_ulp=difference.max_ulp,
-        index_flips=mismatched if tensor.endswith("indexes") and not difference.missing else 0,
-        first=first,
-        psnr_mean=float(np.mean(quality)) if quality else None,
-        psnr_min=min(quality) if quality else None,
-        failure=failure_of(path, tensor, mismatched > 0, missing=difference.missing),
-        by_frame=[FrameRow(**vars(row)) for row in rows],
     )

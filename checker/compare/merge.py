@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from nvc_check.checker.compare.live import REFERENCE, picture, result_row
-from nvc_check.checker.media.difference import IDENTICAL, Difference, FrameDifference
-from nvc_check.checker.report import (
-    FidelityRow,
-    LegRow,
-    Report,
-    ResultRow,
-    VerdictRow,
-    decides,
-    exit_code_of,
-    failure_of,
-    verdict_of,
-    with_compared,
-)
-from nvc_check.checker.traces.fidelity import clipped_rows, decibels, rate_rows, warnings_of
+from nvc_check.checker.compare.comparator import REFERENCE, Comparator, Given
+from nvc_check.checker.report import FidelityRow, LegRow, Report
+from nvc_check.checker.traces.fidelity import decibels
 from nvc_check.checker.traces.file import TraceFile
 from nvc_check.checker.traces.format import Trace
 from nvc_check.models.digest import canonical_json
@@ -45,6 +34,14 @@ class Merged:
     def fell_back(self, path: PathName) -> list[str]:
         return self.trace.paths[path].placement.fell_back if path in self.trace.paths else []
 
+    def given(self, path: PathName, number: int) -> dict[str, Given]:
+        """What it has of a frame; nothing of one that it does not have."""
+        frames = self.trace.paths[path].frames
+        return {
+            name: Given(tuple(tensor.shape), partial(self.file.read, path, number, name), tensor.sha256)
+            for name, tensor in (frames[number] if number < len(frames) else {}).items()
+        }
+
 
 def compare_traces(
     files: list[Path], *, across_packages: bool = False, strict: bool = False, allow_fallback: bool = False
@@ -65,29 +62,28 @@ def compare_traces(
         _check_apart(opened)
         names = _distinct([item.trace.name for item in opened])
         merged = [Merged(name, item) for name, item in zip(names, opened, strict=True)]
-        results = [row for path in PATHS for row in _path_results(path, merged, allow_fallback)]
+        comparator = Comparator(merged[0].trace.package.scope)
+        for path in PATHS:
+            _compare_path(comparator, path, merged, allow_fallback)
     first = merged[0].trace
-    legs = [_leg_row(item, path, allow_fallback) for path in PATHS for item in merged if path in item.trace.paths]
-    legs = with_compared(legs, results)
     # of the first one's package: others' symbols are others
-    frames = [frame.info() for frame in first.frames]
     of_first = [item for item in merged if item.trace.symbols == first.symbols]
-    near, clipped = _fidelity(of_first, allow_fallback), clipped_rows(frames)
-    scope = first.package.scope
-    verdict = VerdictRow(fp32=verdict_of(results, "fp32", scope), int=verdict_of(results, "int", scope))
-    return Report(
-        package=first.package,
-        symbols={"digest": first.symbols, "frames": str(len(first.frames))},
-        legs=legs,
-        results=results,
-        rate=rate_rows(frames),
-        fidelity=near,
-        clipped=clipped,
-        warnings=warnings_of(near, clipped, frames),
-        verdict=verdict,
-        seconds=0.0,
-        exit_code=exit_code_of(verdict, legs, strict),
+    return comparator.report(
+        first.package,
+        {"digest": first.symbols, "frames": str(len(first.frames))},
+        [frame.info() for frame in first.frames],
+        [_leg_row(item, path, allow_fallback) for path in PATHS for item in merged if path in item.trace.paths],
+        _fidelity(of_first, allow_fallback),
+        strict=strict,
     )
+
+
+def _compare_path(comparator: Comparator, path: PathName, merged: list[Merged], allow_fallback: bool) -> None:
+    having = [m for m in merged if path in m.trace.paths and (allow_fallback or not m.fell_back(path))]
+    having.sort(key=lambda m: m.trace.leg.name != REFERENCE[path])
+    infos = max((item.trace.frames for item in having), key=len, default=[])
+    for number, frame in enumerate(infos):
+        comparator.frame(path, number, frame.info(), ((item.name, item.given(path, number)) for item in having))
 
 
 def _fidelity(merged: list[Merged], allow_fallback: bool) -> list[FidelityRow]:
@@ -136,80 +132,6 @@ def _check_apart(opened: list[TraceFile]) -> None:
         if other is not item:
             remedy = "give one of the two, or tell machines of one kind apart with record --label"
             raise UsageError(f"{item.file}: the same leg on the same machine as {other.file}; {remedy}")
-
-
-def _path_results(path: PathName, merged: list[Merged], allow_fallback: bool) -> list[ResultRow]:
-    having = [m for m in merged if path in m.trace.paths and (allow_fallback or not m.fell_back(path))]
-    having.sort(key=lambda m: m.trace.leg.name != REFERENCE[path])
-    tensors = {item.name: dict.fromkeys(key for f in item.trace.paths[path].frames for key in f) for item in having}
-    rows: list[ResultRow] = []
-    for tensor in dict.fromkeys(name for item in having for name in tensors[item.name]):
-        reference = next(item for item in having if tensor in tensors[item.name])
-        needed = decides(path, tensor, reference.trace.package.scope)
-        others = [item for item in having if item is not reference and (needed or tensor in tensors[item.name])]
-        rows += [_row(path, tensor, item, reference) for item in others]
-    return sorted(rows, key=lambda row: [item.name for item in having].index(row.leg))
-
-
-def _row(path: PathName, tensor: str, item: Merged, reference: Merged) -> ResultRow:
-    """Full figures where all frames that differ have their tensors on both sides."""
-    ours = [frame.get(tensor) for frame in item.trace.paths[path].frames]
-    theirs = [frame.get(tensor) for frame in reference.trace.paths[path].frames]
-    frames = max(len(ours), len(theirs))
-    ours += [None] * (frames - len(ours))
-    theirs += [None] * (frames - len(theirs))
-    present = [number for number in range(frames) if ours[number] or theirs[number]]
-    difference = Difference()
-    different, complete = 0, True
-    for number in present:
-        a, b = ours[number], theirs[number]
-        if a is None or b is None:
-            different += 1
-            difference.add_missing(number, sum(of.values for of in (a, b) if of))
-            continue
-        if a.sha256 == b.sha256 and a.shape == b.shape:
-            shown = tensor == "frame"
-            difference.values += b.values
-            difference.by_frame.append(
-                FrameDifference(number, 0, 0.0, 0 if shown else None, IDENTICAL if shown else None)
-            )
-            continue
-        different += 1
-        complete = complete and _add(difference, path, number, tensor, item, reference)
-    if complete:
-        return result_row(path, item.name, reference.name, tensor, difference)
-    return ResultRow(
-        path=path,
-        leg=item.name,
-        reference=reference.name,
-        tensor=tensor,
-        frames=len(present),
-        frames_different=different,
-        values=sum(of.values for a, b in zip(ours, theirs, strict=True) if (of := b or a)),
-        mismatched=None,
-        max_abs=None,
-        max_ulp=None,
-        index_flips=None if tensor.endswith("indexes") else 0,
-        first=None,
-        psnr_mean=None,
-        psnr_min=None,
-        failure=failure_of(path, tensor, True, missing=difference.missing),
-        by_frame=[],
-    )
-
-
-def _add(
-    difference: Difference, path: PathName, number: int, tensor: str, item: Merged, reference: Merged
-) -> bool:  # fmt: skip
-    """Counts one frame's tensor; False where a side has digests only."""
-    found, expected = item.file.read(path, number, tensor), reference.file.read(path, number, tensor)
-    if found is None or expected is None:
-        return False
-    difference.add(number, found, expected)
-    if tensor == "frame" and found.shape == expected.shape:
-        info = reference.trace.frames[number]
-        difference.add_picture(*(picture(frame, info.height, info.width) for frame in (found, expected)))
-    return True
 
 
 def _leg_row(item: Merged, path: PathName, allow_fallback: bool) -> LegRow:

@@ -9,18 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nvc_check.checker.compare.live import compare
-from nvc_check.checker.report import (
-    LegRow,
-    Report,
-    ResultRow,
-    SweepPath,
-    SweepRow,
-    VerdictRow,
-    decides,
-    exit_code_of,
-    verdict_of,
-    with_compared,
-)
+from nvc_check.checker.report import LegRow, Report, SweepPath, SweepRow, VerdictRow, decides, exit_code_of, verdict_of
 from nvc_check.models.artifacts.package import Package
 from nvc_check.models.artifacts.symbols import Symbols
 from nvc_check.models.errors import UsageError
@@ -61,17 +50,21 @@ def sweep(
         turned = variants(base, process.knobs, info.fingerprint)
     if not turned:
         raise UsageError(f"--sweep {base.name}: {base.engine} has no options; sweep another leg")
-    reports = [
-        compare(
-            package,
-            symbols,
-            [base, *(variant.spec for variant in some)],
-            references={"fp32": base.name, "int": base.name},
-            progress=progress,
-        )
-        for some in _in_groups(turned)
-    ]
-    return _merged(base, turned, reports, strict)
+    report = compare(
+        package,
+        symbols,
+        [base, *(variant.spec for variant in turned)],
+        references={"fp32": base.name, "int": base.name},
+        progress=progress,
+        at_once=LEGS_AT_ONCE,
+    )
+    verdict = _judged(report.verdict, base, report.legs)
+    return report.model_copy(
+        update={
+            "exit_code": exit_code_of(verdict, report.legs, strict),
+            "sweep": [_row(variant, report) for variant in turned],
+        }
+    )
 
 
 def variants(base: LegSpec, knobs: Knobs, settings: dict[str, str]) -> list[Variant]:
@@ -91,30 +84,6 @@ def _spelled(base: LegSpec, options: dict[str, str]) -> LegSpec:
     return replace(LegSpec.parse(name), allow_fallback=base.allow_fallback)
 
 
-def _in_groups(turned: list[Variant]) -> list[list[Variant]]:
-    return [turned[at : at + LEGS_AT_ONCE] for at in range(0, len(turned), LEGS_AT_ONCE)]
-
-
-def _merged(base: LegSpec, turned: list[Variant], reports: list[Report], strict: bool) -> Report:
-    """One report of all groups; the base's rows are the first group's."""
-    results = [row for report in reports for row in report.results]
-    legs = list(reports[0].legs)
-    legs += [leg for report in reports[1:] for leg in report.legs if leg.name != base.name]
-    legs = with_compared(sorted(legs, key=lambda leg: leg.path), results)
-    scope = reports[0].package.scope
-    verdict = VerdictRow(fp32=verdict_of(results, "fp32", scope), int=verdict_of(results, "int", scope))
-    return reports[0].model_copy(
-        update={
-            "legs": legs,
-            "results": results,
-            "verdict": verdict,
-            "seconds": sum(report.seconds for report in reports),
-            "exit_code": exit_code_of(_judged(verdict, base, legs), legs, strict),
-            "sweep": [_row(variant, legs, results, scope) for variant in turned],
-        }
-    )
-
-
 def _judged(verdict: VerdictRow, base: LegSpec, legs: list[LegRow]) -> VerdictRow:
     """Of a leg without an integer path, there is none to have compared."""
     if any((leg.name, leg.path) == (base.name, "int") for leg in legs) or verdict.fp32 == "not compared":
@@ -122,10 +91,10 @@ def _judged(verdict: VerdictRow, base: LegSpec, legs: list[LegRow]) -> VerdictRo
     return VerdictRow(fp32=verdict.fp32, int="identical")
 
 
-def _row(variant: Variant, legs: list[LegRow], results: list[ResultRow], scope: str) -> SweepRow:
-    paths = {}
+def _row(variant: Variant, report: Report) -> SweepRow:
+    paths, scope = {}, report.package.scope
     for path in ("fp32", "int"):
-        rows = [row for row in results if (row.leg, row.path) == (variant.spec.name, path)]
+        rows = [row for row in report.results if (row.leg, row.path) == (variant.spec.name, path)]
         rows = [row for row in rows if decides(path, row.tensor, scope)]
         paths[path] = SweepPath(
             verdict=verdict_of(rows, path, scope),
@@ -133,7 +102,7 @@ def _row(variant: Variant, legs: list[LegRow], results: list[ResultRow], scope: 
             mismatched=sum(row.mismatched or 0 for row in rows),
             index_flips=sum(row.index_flips or 0 for row in rows),
         )
-    reasons = [leg.reason for leg in legs if leg.name == variant.spec.name and leg.reason]
+    reasons = [leg.reason for leg in report.legs if leg.name == variant.spec.name and leg.reason]
     return SweepRow(
         knob=variant.knob,
         value=variant.value,

@@ -37,6 +37,7 @@ class Difference:
         max_ulp: largest distance in float32 steps; None for integers.
         first: frame number and flat index (C order) of the first mismatch.
         missing: in some frame one of the two legs did not give the tensor.
+        unread: frames that are known to differ by their digests alone; they are not in `by_frame`.
     """
 
     by_frame: list[FrameDifference] = field(default_factory=list)
@@ -44,6 +45,7 @@ class Difference:
     max_ulp: int | None = None
     first: tuple[int, int] | None = None
     missing: bool = False
+    unread: int = 0
 
     @property
     def mismatched(self) -> int:
@@ -72,6 +74,16 @@ class Difference:
         self.missing = True
         self.first = self.first or (frame, 0)
         self.by_frame.append(FrameDifference(frame, values, 0.0))
+
+    def add_identical(self, frame: int, values: int, *, shown: bool) -> None:
+        """So many values whose digests are one; `shown`: as pictures too."""
+        self.values += values
+        self.by_frame.append(FrameDifference(frame, 0, 0.0, 0 if shown else None, IDENTICAL if shown else None))
+
+    def add_unread(self, values: int) -> None:
+        """So many values whose digests differ, and which nobody kept."""
+        self.values += values
+        self.unread += 1
 
     def add_picture(self, picture: NDArray[np.float32], reference: NDArray[np.float32]) -> None:
         """What is shown of the frame just added: (3, H, W) in [0, 1] each."""
