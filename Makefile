@@ -7,6 +7,7 @@ IMAGE := $(OUT)/mbt2018-mean-relu-small
 GRAPHS ?= 10000
 DECODERS ?= 300
 MUTANTS ?= 1000
+WORKERS ?= 2
 VALUES ?= 1000000000
 SIZE = 768x512
 LEGS ?= cpu,openvino,cpu:opt=off,cpu:flavour=carrier
@@ -48,6 +49,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	MYPYPATH=tests $(BIN)/mypy tests --explicit-package-bases
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	.ci/lint-workflows
@@ -55,8 +57,9 @@ check: install
 lint-workflows:
 	.ci/lint-workflows
 
+# Two at a time, each file in one process: its fixtures are made once. WORKERS=0 runs all in one.
 test: check legs
-	CONFORMANCE_LEGS='$(TESTED)' $(BIN)/pytest
+	CONFORMANCE_LEGS='$(TESTED)' $(BIN)/pytest -n $(WORKERS) --dist loadfile
 	$(MAKE) full VALUES=10000000 SIZE=384x256
 
 # Each leg records a trace of its own, and fails alone; the traces are merged, and the table stays beside them.

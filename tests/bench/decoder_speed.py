@@ -19,7 +19,8 @@ import numpy as np
 
 from nvc_check.models.artifacts.package import Package, graph_name
 from nvc_check.runtimes.decoding import FRAME_GRAPHS
-from nvc_check.runtimes.engines.cpu import session, session_options
+from nvc_check.runtimes.engines.ort_options import session_options
+from nvc_check.runtimes.engines.ort_session import session
 from nvc_check.runtimes.leg import LegSpec, Tensors
 from nvc_check.runtimes.registry import open_engine
 

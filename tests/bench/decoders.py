@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from decoder_speed import fastest
+from decoder_speed import fastest  # type: ignore[import-not-found]
 
 from nvc_check.checker.coding.examples import Calibration, calibration, takes_floats, write_examples
 from nvc_check.checker.coding.picture_examples import PictureInput, chosen_pictures
@@ -30,7 +30,8 @@ from nvc_check.exporter.network.model import Source, read_source
 from nvc_check.models.artifacts.package import USER_GRAPH, Package
 from nvc_check.models.artifacts.symbols import Symbols
 from nvc_check.models.errors import NvcCheckError
-from nvc_check.runtimes.engines.cpu import session, session_options
+from nvc_check.runtimes.engines.ort_options import session_options
+from nvc_check.runtimes.engines.ort_session import session
 from nvc_check.runtimes.leg import Tensors, split_providers
 
 HEAD = ("model", "operators", "bits", "measured on", "dB", "values", "differ", "FP32 ms", "exact ms", "FP32 / exact")
@@ -128,7 +129,7 @@ def row(file: Path, options: Options) -> list[str]:
         what,
         decibels,
         f"{sum(each.values for each in results):,}",
-        ", ".join([f"{sum(each.mismatched for each in results):,}", *failed]),
+        ", ".join([f"{sum(each.mismatched or 0 for each in results):,}", *failed]),
         f"{spent['fp32']:.2f}",
         f"{spent['int']:.2f}",
         f"{spent['fp32'] / spent['int']:.2f}",

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from full import CASES, frames
+from full import CASES, frames  # type: ignore[import-not-found]
 
 from nvc_check.models.artifacts.package import Package
 from nvc_check.models.artifacts.symbols import PATHS, FrameInfo, SymbolsWriter

@@ -15,10 +15,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from decoder_speed import inputs_of
+from decoder_speed import inputs_of  # type: ignore[import-not-found]
 
 from nvc_check.models.artifacts.package import Package
-from nvc_check.runtimes.engines.cpu import session, session_options
+from nvc_check.runtimes.engines.ort_options import session_options
+from nvc_check.runtimes.engines.ort_session import session
 
 GRAPHS = {"image": ("entropy", "frame"), "video": ("motion_entropy", "residual_entropy", "inter_frame")}
 

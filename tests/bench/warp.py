@@ -30,16 +30,16 @@ def inputs_of(**widths: int) -> list[ir.Value]:
 
 
 def float_model() -> ir.Model:
-    inputs = inputs_of(reference=3, motion=3)
+    reference, motion = inputs = inputs_of(reference=3, motion=3)
     graph = GraphWriter("warp", inputs)
-    predicted = write_float_warp(graph, *inputs, levels=6, sigma=1.5, flow_unit=None)
+    predicted = write_float_warp(graph, reference, motion, levels=6, sigma=1.5, flow_unit=None)
     return graph.finish([(predicted, "predicted", ir.DataType.FLOAT, [1, 3, "height", "width"])])
 
 
 def integer_model() -> ir.Model:
-    inputs = inputs_of(reference=3, flow=2, scale=1)
+    reference, flow, scale = inputs = inputs_of(reference=3, flow=2, scale=1)
     graph = GraphWriter("warp", inputs)
-    predicted = write_warp(graph, *inputs, levels=6, sigma=1.5)
+    predicted = write_warp(graph, reference, flow, scale, levels=6, sigma=1.5)
     return graph.finish([(predicted, "predicted", ir.DataType.FLOAT, [1, 3, "height", "width"])])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,7 @@ def moving_square(frames: int = 3) -> list[npt.NDArray[np.uint8]]:
     return shown
 
 
-def save(file: Path, frames: list[npt.NDArray[np.uint8]], **options: object) -> None:
+def save(file: Path, frames: list[npt.NDArray[np.uint8]], **options: Any) -> None:
     first, *others = [Image.fromarray(rgb) for rgb in frames]
     first.save(file, save_all=True, append_images=others, duration=40, **options)
 

@@ -60,7 +60,8 @@ def test_what_has_no_end(refused: Refused, package: Package, tmp_path: Path, kin
 def saved(shape: tuple[int, ...], dtype: str) -> bytes:
     """A header that promises an array, and no array."""
     buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, {"descr": dtype, "fortran_order": False, "shape": shape})
+    header = {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, header)  # type: ignore[no-untyped-call]
     return buffer.getvalue()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -26,7 +27,11 @@ def running_sums(file: Path) -> Path:
 def odd_zero_point(file: Path) -> Path:
     """Counted from the lowest value, as OpenVINO does it, ties go the other way: a fault that only a run shows."""
     half = helper.make_node("Mul", ["c", "half"], ["m"], "halved")
-    constants = {"s": np.array(1, np.float32), "z": np.array(3, np.uint8), "half": np.array(0.5, np.float32)}
+    constants: dict[str, Any] = {
+        "s": np.array(1, np.float32),
+        "z": np.array(3, np.uint8),
+        "half": np.array(0.5, np.float32),
+    }
     onnx.save(in_float(half, *pair("m", "y", "s", "z", "odd"), **constants), file)
     return file
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -18,22 +19,22 @@ from nvc_check.models.artifacts.package import Package
 def write_video(file: Path, pix_fmt: str, codec: str, frames: int) -> None:
     """A sample of 97x65 pixels in another pixel format, lossless."""
     with av.open(str(file), "w") as container:
-        stream = container.add_stream(codec, rate=25)
+        stream = cast("av.VideoStream", container.add_stream(codec, rate=25))
         stream.width, stream.height, stream.pix_fmt = 97, 65, pix_fmt
         for rgb in render_sample(97, 65, frames, seed=4):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")))
         container.mux(stream.encode())
 
 
-def compared(command: Callable[..., object], package: Package, clip: Path, folder: Path) -> dict[str, object]:
+def compared(command: Callable[..., Any], package: Package, clip: Path, folder: Path) -> dict[str, Any]:
     """The JSON report of a comparison that must end with 0."""
     ran = command("compare", package.root, "--input", clip, "--providers", "cpu", "--json", folder / "report.json")
     assert ran.code == 0, ran.err
-    report: dict[str, object] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     return report
 
 
-def test_one_frame(video_package: Package, tmp_path: Path, command: Callable[..., object]) -> None:
+def test_one_frame(video_package: Package, tmp_path: Path, command: Callable[..., Any]) -> None:
     """A picture is a clip of one keyframe; motion and residual are not compared, and no verdict is made up for them."""
     Image.fromarray(next(render_sample(97, 65, 1, seed=4))).save(tmp_path / "one.png")
     report = compared(command, video_package, tmp_path / "one.png", tmp_path)
@@ -47,7 +48,7 @@ def test_one_frame(video_package: Package, tmp_path: Path, command: Callable[...
 
 @pytest.mark.parametrize(("pix_fmt", "codec"), [("yuv420p10le", "ffv1"), ("yuv444p", "ffv1"), ("yuv444p10le", "ffv1")])
 def test_odd_sizes_and_other_formats(
-    video_package: Package, tmp_path: Path, command: Callable[..., object], pix_fmt: str, codec: str
+    video_package: Package, tmp_path: Path, command: Callable[..., Any], pix_fmt: str, codec: str
 ) -> None:
     """97x65 pixels, 10 bits, 4:4:4: read as 8-bit RGB, padded, and every part compared over both frames."""
     write_video(tmp_path / "clip.mkv", pix_fmt, codec, frames=2)
@@ -68,7 +69,7 @@ def test_pictures_of_two_sizes_are_refused(
 
 
 def test_pictures_of_two_sizes_are_fine_for_an_image_codec(
-    package: Package, tmp_path: Path, command: Callable[..., object]
+    package: Package, tmp_path: Path, command: Callable[..., Any]
 ) -> None:
     """They do not follow each other."""
     write_sample(tmp_path / "folder", 96, 64, 1, seed=1)
@@ -76,7 +77,7 @@ def test_pictures_of_two_sizes_are_fine_for_an_image_codec(
     assert command("symbols", package.root, "--input", tmp_path / "folder", "--out", tmp_path / "s").code == 0
 
 
-def test_what_is_written_over_time(video_package: Package, tmp_path: Path, command: Callable[..., object]) -> None:
+def test_what_is_written_over_time(video_package: Package, tmp_path: Path, command: Callable[..., Any]) -> None:
     """--out: maps, a strip per leg and path, the drift curve; the table has a row per shown frame."""
     write_sample(tmp_path / "clip.y4m", 160, 96, 3, seed=5)
     out = tmp_path / "maps"

@@ -19,7 +19,8 @@ from nvc_check.checker.media.sample import render_sample
 from nvc_check.checker.traces.record import record
 from nvc_check.models.artifacts.package import Package, write_manifest
 from nvc_check.models.artifacts.symbols import FrameInfo, Symbols, SymbolsWriter
-from nvc_check.runtimes.engines.cpu import session, session_options
+from nvc_check.runtimes.engines.ort_options import session_options
+from nvc_check.runtimes.engines.ort_session import session
 from nvc_check.runtimes.leg import LegSpec, Tensors, split_providers
 from nvc_check.runtimes.oracle.engine import ExactGraph
 

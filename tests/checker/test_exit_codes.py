@@ -111,7 +111,7 @@ def test_legs_end_with_the_command(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch))
-    words = [NVC_CHECK, "compare", package.root, "--providers", "cpu,exact,openvino"]
+    words: list[str | Path] = [NVC_CHECK, "compare", package.root, "--providers", "cpu,exact,openvino"]
     running = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
     while len(legs := descendants(running.pid)) < 3 or not any(scratch.rglob("nvc-check-leg-*")):

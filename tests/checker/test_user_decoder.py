@@ -78,8 +78,8 @@ def test_an_output_that_differs_decides(folder: Path, exported: Path, tmp_path: 
     exports = ("export", tmp_path / "other" / "model.onnx", "--calibration", tmp_path / "calibration")
     assert command(*exports, "--out", package)[0] == 0
     assert command("symbols", package, "--input", folder / "given.npz", "--out", tmp_path / "others")[0] == 0
-    recorded = ("record", package, "--symbols", tmp_path / "others", "--provider", "cpu", "--tensors")
-    assert command(*recorded, "--out", tmp_path / "other.trace")[0] == 0
+    others = ("record", package, "--symbols", tmp_path / "others", "--provider", "cpu", "--tensors")
+    assert command(*others, "--out", tmp_path / "other.trace")[0] == 0
     code, out, _ = command("compare", tmp_path / "cpu.trace", tmp_path / "other.trace", "--across-packages")
     assert code == 1 and "int: different" in out
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from conformance.case import Case
 from conformance.every_case import CASES
 from conformance.legs import LegUnderTest, chosen
 from conformance.xfails import deviations, known
@@ -30,7 +31,7 @@ def wrong() -> Iterator[Callable[..., str]]:
     """(leg, case) -> what is wrong with its result. One leg's process at a time."""
     running: dict[str, LegUnderTest] = {}
 
-    def ask(leg: str, case: object) -> str:
+    def ask(leg: str, case: Case) -> str:
         if leg not in running:
             for other in list(running):
                 running.pop(other).close()

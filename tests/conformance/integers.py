@@ -21,7 +21,8 @@ def convolution(
 ) -> NDArray[np.int64]:
     """x (N, C, H, W), weight (O, C, k, k), bias (O,) or 0; float arrays must hold integers."""
     padded = np.pad(x.astype(np.int64), ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    windows = sliding_window_view(padded, weight.shape[2:], axis=(2, 3))[:, :, :: strides[0], :: strides[1]]
+    sides: Any = (2, 3)
+    windows = sliding_window_view(padded, weight.shape[2:], axis=sides)[:, :, :: strides[0], :: strides[1]]
     return np.einsum("nchwij,ocij->nohw", windows, weight.astype(np.int64)) + _by_channel(bias)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conformance.case import Case, Fixed, chain, f32, fixed, node
+from conformance.case import Array, Case, Fixed, chain, f32, fixed, node
 from conformance.integers import convolution
 from conformance.legs import LegUnderTest, chosen
 
@@ -21,7 +21,7 @@ def limited(channels: int, limit: int | None) -> Case:
     x, weight = PICTURE[:, :channels], WEIGHT[:, :channels]
     total = convolution(x, weight)
     conv = node("Conv", "x weight bias", "y" if limit is None else "sum", kernel_shape=[1, 1])
-    operands = {"x": x, "weight": Fixed(f32(weight)), "bias": fixed([0] * 7)}
+    operands: dict[str, Array | Fixed] = {"x": x, "weight": Fixed(f32(weight)), "bias": fixed([0] * 7)}
     if limit is None:
         return chain(f"conv/{channels}_channels", [conv], operands, f32(total))
     operands |= {"low": fixed(0), "high": fixed(limit)}

@@ -12,8 +12,9 @@ from unittest.mock import patch
 import numpy as np
 from conformance.case import Array, Case
 
-from nvc_check.runtimes.oracle import engine as oracle
 from nvc_check.runtimes.oracle.engine import ExactGraph
+from nvc_check.runtimes.oracle.operators import OPERATORS
+from nvc_check.runtimes.oracle.sums import SUMS
 
 Sum = Callable[[Array, Array, dict[str, Any]], Array]
 # Winograd's F(4x4, 3x3), Lavin and Gray 2016: what cuDNN, XNNPACK and others may choose for such a Conv
@@ -32,15 +33,15 @@ def kept_bits(values: Array, bits: int) -> Array:
 
 def _sums_of(bits_of_operands: int, bits_of_sums: int) -> dict[str, Sum]:
     def of(op_type: str) -> Sum:
-        exact = oracle.SUMS[op_type]
+        exact = SUMS[op_type]
 
         def total(x: Array, weight: Array, attributes: dict[str, Any]) -> Array:
-            operands = (kept_bits(array, bits_of_operands) for array in (x, weight))
-            return kept_bits(exact(*operands, attributes), bits_of_sums)
+            x, weight = (kept_bits(array, bits_of_operands) for array in (x, weight))
+            return kept_bits(exact(x, weight, attributes), bits_of_sums)
 
         return total
 
-    return {op_type: of(op_type) for op_type in oracle.SUMS}
+    return {op_type: of(op_type) for op_type in SUMS}
 
 
 def _winograd(x: Array, weight: Array, attributes: dict[str, Any]) -> Array:
@@ -80,8 +81,8 @@ def _stored(bits: int) -> Callable[[Case], Array]:
         return rounded
 
     def evaluate(case: Case) -> Array:
-        used = {node.op_type for node in case.model.graph.node} & oracle.OPERATORS.keys()
-        with patch.dict(oracle.OPERATORS, {name: rounding(oracle.OPERATORS[name]) for name in used}):
+        used = {node.op_type for node in case.model.graph.node} & OPERATORS.keys()
+        with patch.dict(OPERATORS, {name: rounding(OPERATORS[name]) for name in used}):
             return ExactGraph(case.model)(case.inputs)["y"]
 
     return evaluate
@@ -89,7 +90,7 @@ def _stored(bits: int) -> Callable[[Case], Array]:
 
 def _summing(sums: dict[str, Sum]) -> Callable[[Case], Array]:
     def evaluate(case: Case) -> Array:
-        with patch.dict(oracle.SUMS, sums):
+        with patch.dict(SUMS, sums):
             return ExactGraph(case.model, assert_exact=False)(case.inputs)["y"]
 
     return evaluate
@@ -97,7 +98,7 @@ def _summing(sums: dict[str, Sum]) -> Callable[[Case], Array]:
 
 def _with(op_type: str, function: Callable[..., Any]) -> Callable[[Case], Array]:
     def evaluate(case: Case) -> Array:
-        with patch.dict(oracle.OPERATORS, {op_type: function}):
+        with patch.dict(OPERATORS, {op_type: function}):
             return ExactGraph(case.model)(case.inputs)["y"]
 
     return evaluate

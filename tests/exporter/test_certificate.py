@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,8 +17,9 @@ from nvc_check.exporter.certificate.targets import TARGETS
 from nvc_check.exporter.certificate.verdicts import Certificate, NodeCertificate
 from nvc_check.exporter.certificate.walk import certify
 from nvc_check.models.artifacts.package import Package
-from nvc_check.runtimes.engines.cpu import session, session_options
 from nvc_check.runtimes.engines.openvino_native import EXACT_PROPERTIES
+from nvc_check.runtimes.engines.ort_options import session_options
+from nvc_check.runtimes.engines.ort_session import session
 
 
 def verdict(certificate: Certificate, name: str) -> NodeCertificate:
@@ -32,7 +34,7 @@ def quantized(scale: float, weight: np.ndarray, zero: np.ndarray) -> onnx.ModelP
         helper.make_node("Conv", ["xf", "wf"], ["y"], "conv"),
         helper.make_node("QuantizeLinear", ["y", "s_y", "z_x"], ["q"], "quantize"),
     ]
-    constants = {
+    constants: dict[str, Any] = {
         "s_x": np.array(0.5, np.float32),
         "z_x": np.array(0, np.uint8),
         "w": weight,

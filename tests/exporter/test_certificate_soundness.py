@@ -51,7 +51,7 @@ def test_shapes_that_the_file_claims_of_inner_tensors_are_not_believed() -> None
 
 @pytest.mark.parametrize("attributes", [{}, {"exclusive": 1}, {"reverse": 1}])
 @pytest.mark.parametrize("declared", [8, "width"])
-def test_a_running_sum(attributes: dict[str, int], declared: Any) -> None:
+def test_a_running_sum(attributes: dict[str, Any], declared: Any) -> None:
     """As far as the whole sum; of a side known at run time only, of 8192 elements."""
     sums = helper.make_node("CumSum", ["c", "axis"], ["s"], "sum", **attributes)
     model = in_float(sums, helper.make_node("Identity", ["s"], ["y"], "end"), axis=np.array(3, np.int64))

@@ -44,7 +44,7 @@ def refused(model: onnx.ModelProto, says: str) -> bool:
 )
 def test_an_attribute_without_a_rule(op_type: str, attributes: dict[str, Any]) -> None:
     names = ["c"] if op_type == "MaxPool" else ["c", "w"]
-    constants = {} if op_type == "MaxPool" else WEIGHT
+    constants: dict[str, Any] = {} if op_type == "MaxPool" else WEIGHT
     model = in_float(helper.make_node(op_type, names, ["y"], "layer", **attributes), **constants)
     assert set(certify(model).verdicts.values()) == {NOT_EXACT}
     kept = {key: value for key, value in attributes.items() if key in ("kernel_shape", "strides")}
@@ -139,7 +139,7 @@ def test_factors_that_are_harmless_one_by_one(far: float, order: str, layer: str
             helper.make_node("Mul", ["e", "back"], ["g"], "down"),
             helper.make_node("Mul", ["g", "back"], ["y"], "down_again"),
         ]
-        constants = {
+        constants: dict[str, Any] = {
             "k": np.array(factor, np.float32),
             "back": np.array(back, np.float32),
             "w": weights.astype(np.float32),
@@ -191,7 +191,8 @@ def test_quantized_weights_behind_something_else_are_no_known_form() -> None:
     """A Transpose, an Identity or a Reshape between DequantizeLinear and what reads the weights."""
     plain = quantized_layer(np.full((2, 2, 1, 1), 3, np.int8))
     assert certify(plain).exact
-    for op_type, attributes in (("Identity", {}), ("Transpose", {"perm": [1, 0, 2, 3]})):
+    between_them: dict[str, dict[str, Any]] = {"Identity": {}, "Transpose": {"perm": [1, 0, 2, 3]}}
+    for op_type, attributes in between_them.items():
         model = onnx.ModelProto()
         model.CopyFrom(plain)
         layer = next(node for node in model.graph.node if node.op_type == "Conv")

@@ -94,7 +94,9 @@ def test_grid_sample(size: int) -> None:
         helper.make_node("Slice", ["part", "zero", "size", "axis"], ["image"], "size"),
         helper.make_node("GridSample", ["image", "grid"], ["y"], "sample", mode="bilinear"),
     ]
-    constants = {name: np.array([v], np.int64) for name, v in (("zero", 0), ("two", 2), ("one", 1), ("axis", 2))}
+    constants: dict[str, Any] = {
+        name: np.array([v], np.int64) for name, v in (("zero", 0), ("two", 2), ("one", 1), ("axis", 2))
+    }
     grid = np.zeros((1, 4, 4, 2), np.float32)
     model = in_float(*nodes, **constants, size=np.array([size], np.int64), grid=grid)
     assert "unless height and width are powers of two" in why(model, "ort-cpu", "sample")
@@ -137,7 +139,7 @@ def test_dynamic_quantization() -> None:
 
 def test_two_roundings_in_a_row() -> None:
     """ONNX Runtime makes one pair of two, so the second grid's rounding is lost."""
-    constants = {f"s{i}": np.array(s, np.float32) for i, s in enumerate((0.5, 1, 0.5))}
+    constants: dict[str, Any] = {f"s{i}": np.array(s, np.float32) for i, s in enumerate((0.5, 1, 0.5))}
     for second, exact in (("s1", False), ("s2", True)):
         nodes = [*pair("c", "m", "s0", "z", "first"), *pair("m", "y", second, "z", "second")]
         model = in_float(*nodes, **constants, z=np.array(128, np.uint8))
@@ -152,7 +154,7 @@ def test_a_rounding_that_another_transpose_would_see() -> None:
     beside = helper.make_node("Neg", ["c"], ["b"], "beside")
     rounded = [*pair("t", "r", "s", "z", "p"), helper.make_node("Transpose", ["r"], ["u"], "last", perm=[0, 3, 1, 2])]
     both = helper.make_node("Add", ["u", "b"], ["y"], "both")
-    constants = {"s": np.array(2, np.float32), "z": np.array(128, np.uint8)}
+    constants: dict[str, Any] = {"s": np.array(2, np.float32), "z": np.array(128, np.uint8)}
     for second, refused in ((back, True), (beside, False)):
         model = in_float(turn, second, *rounded, both, **constants)
         assert certify(model).targets["ort-cpu"] is not refused
@@ -166,7 +168,7 @@ def test_float_weights_between_quantized_tensors() -> None:
         helper.make_node("Conv", ["real", "w"], ["sum"], "conv"),
         *pair("sum", "y", "s", "z", "out"),
     ]
-    constants = {"s": np.array(1, np.float32), "z": np.array(128, np.uint8)}
+    constants: dict[str, Any] = {"s": np.array(1, np.float32), "z": np.array(128, np.uint8)}
     model = in_float(*nodes, **constants, w=np.full((1, 2, 1, 1), 0.75, np.float32))
     assert "rounds them to int8" in why(model, "ort-cpu", "conv")
     assert certify(model).targets["openvino"]

@@ -34,7 +34,11 @@ def test_int32_division_on_openvino() -> None:
 
 
 def test_odd_zero_points_and_limits_off_the_grid_on_openvino() -> None:
-    constants = {"s": np.array(2, np.float32), "odd": np.array(3, np.uint8), "even": np.array(4, np.uint8)}
+    constants: dict[str, Any] = {
+        "s": np.array(2, np.float32),
+        "odd": np.array(3, np.uint8),
+        "even": np.array(4, np.uint8),
+    }
     odd = in_float(*pair("c", "y", "s", "odd", "pair"), **constants)
     assert "ties go to odd integers" in why(odd, "openvino", "pair_q")
     even = pair("c", "m", "s", "even", "pair")
@@ -47,7 +51,7 @@ def test_odd_zero_points_and_limits_off_the_grid_on_openvino() -> None:
 
 def test_a_factor_and_a_shift_before_rounding_on_openvino() -> None:
     """It shifts first, by shift / factor: exact where the factor is a power of two, or the shift comes first anyway."""
-    constants = {
+    constants: dict[str, Any] = {
         "s": np.array(2.0**-4, np.float32),
         "z": np.array(0, np.uint8),
         "b": np.array(10 * 2.0**-7, np.float32),
@@ -67,7 +71,7 @@ def test_a_factor_and_a_shift_before_rounding_on_openvino() -> None:
 
 
 def test_limits_off_the_grid_behind_a_concat_on_openvino() -> None:
-    constants = {"s": np.array(2, np.float32), "z": np.array(4, np.uint8)}
+    constants: dict[str, Any] = {"s": np.array(2, np.float32), "z": np.array(4, np.uint8)}
     joined = helper.make_node("Concat", ["m", "c"], ["j"], "joined", axis=1)
     clip = helper.make_node("Clip", ["j", "", "limit"], ["y"], "limited")
     # the half that is not dequantized has whole numbers, so the limit is off the grid of one half only
@@ -79,7 +83,11 @@ def test_limits_off_the_grid_behind_a_concat_on_openvino() -> None:
 
 def test_a_sum_of_scaled_dequantized_values_on_openvino() -> None:
     """It divides one factor by the other: exact where both are powers of two, or nothing was quantized."""
-    constants = {"s": np.array(1, np.float32), "z": np.array(128, np.uint8), "n": np.array(0.25, np.float32)}
+    constants: dict[str, Any] = {
+        "s": np.array(1, np.float32),
+        "z": np.array(128, np.uint8),
+        "n": np.array(0.25, np.float32),
+    }
     scaled = [
         helper.make_node("Mul", ["d", "m"], ["a"], "first"),
         helper.make_node("Mul", ["c", "n"], ["b"], "second"),
@@ -96,7 +104,11 @@ def test_a_sum_of_scaled_dequantized_values_on_openvino() -> None:
 
 
 def test_the_largest_before_rounding_on_openvino() -> None:
-    constants = {"s": np.array(2, np.float32), "z": np.array(0, np.uint8), "axes": np.array([3], np.int64)}
+    constants: dict[str, Any] = {
+        "s": np.array(2, np.float32),
+        "z": np.array(0, np.uint8),
+        "axes": np.array([3], np.int64),
+    }
     most = helper.make_node("ReduceMax", ["c", "axes"], ["e"], "most")
     model = in_float(most, *pair("e", "y", "s", "z", "p"), **constants)
     assert "ReduceMax most before rounding" in why(model, "openvino", "p_q")
@@ -107,7 +119,7 @@ def test_the_largest_before_rounding_on_openvino() -> None:
 
 def test_a_shift_of_dequantized_values_on_openvino() -> None:
     """OpenVINO starts from the lowest value of the type, -16384 here, though only 0 and 128 occur."""
-    constants = {"s": np.array(128, np.float32), "z": np.array(0, np.int8)}
+    constants: dict[str, Any] = {"s": np.array(128, np.float32), "z": np.array(0, np.int8)}
     nodes = [
         helper.make_node("Relu", ["c"], ["positive"], "positive"),
         *pair("positive", "e", "s", "z", "p"),
@@ -123,7 +135,11 @@ def test_a_shift_of_dequantized_values_on_openvino() -> None:
 def test_values_that_all_saturate_on_openvino() -> None:
     for scale, refused in ((0.25, True), (1, False)):
         shift = helper.make_node("Add", ["c", "k"], ["e"], "shifted")
-        constants = {"s": np.array(scale, np.float32), "z": np.array(0, np.uint8), "k": np.array(200, np.float32)}
+        constants: dict[str, Any] = {
+            "s": np.array(scale, np.float32),
+            "z": np.array(0, np.uint8),
+            "k": np.array(200, np.float32),
+        }
         model = in_float(shift, *pair("e", "y", "s", "z", "p"), **constants)
         assert certify(model).targets["openvino"] is not refused
         assert not refused or "saturate to one" in why(model, "openvino", "p_q")
@@ -193,7 +209,7 @@ def test_a_negative_factor_in_front_of_a_rounding(factor: float, kept: bool) -> 
         helper.make_node("QuantizeLinear", ["whole" if kept else "turned", "one", "zero"], ["q"], "round"),
         helper.make_node("DequantizeLinear", ["q", "one", "zero"], ["y"]),
     ]
-    constants = {
+    constants: dict[str, Any] = {
         "low": np.array(-300, np.float32),
         "high": np.array(300, np.float32),
         "factor": np.array(factor, np.float32),

@@ -31,8 +31,9 @@ from nvc_check.models.codecs.loading import load_codec
 from nvc_check.models.codecs.mean_scale_relu import MeanScaleHyperpriorReLU
 from nvc_check.models.codecs.ssf_small import ScaleSpaceFlowSmall
 from nvc_check.models.errors import ExportRefusedError
-from nvc_check.runtimes.engines.cpu import session, session_options
 from nvc_check.runtimes.engines.openvino_native import EXACT_PROPERTIES
+from nvc_check.runtimes.engines.ort_options import session_options
+from nvc_check.runtimes.engines.ort_session import session
 from nvc_check.runtimes.oracle.engine import ExactGraph
 
 CODECS: dict[str, tuple[str, Callable[[], Any]]] = {

@@ -30,8 +30,9 @@ from nvc_check.models.artifacts.package import Part
 from nvc_check.models.codecs.image import SynthesisGraph
 from nvc_check.models.codecs.loading import load_codec
 from nvc_check.models.errors import ExportRefusedError
-from nvc_check.runtimes.engines.cpu import LEVELS, session, session_options
 from nvc_check.runtimes.engines.openvino_native import EXACT_PROPERTIES
+from nvc_check.runtimes.engines.ort_options import LEVELS, session_options
+from nvc_check.runtimes.engines.ort_session import session
 from nvc_check.runtimes.leg import Runnable, Tensors
 from nvc_check.runtimes.oracle.engine import ExactGraph
 
@@ -48,7 +49,7 @@ def small_decoder(*middle: nn.Module) -> nn.Module:
         layers += [nn.ConvTranspose2d(inputs, outputs, 5, 2, 2, 1), nn.ReLU()]
     layers[2:2] = middle
     with torch.no_grad():
-        layers[-2].bias.fill_(0.4)  # type: ignore[operator, union-attr]
+        layers[-2].bias.fill_(0.4)  # type: ignore[operator]
         layers[-2].weight.mul_(2)  # type: ignore[operator]
     return SynthesisGraph(nn.Sequential(*layers[:-1]))
 

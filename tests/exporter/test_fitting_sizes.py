@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
@@ -21,7 +23,7 @@ def model(node: onnx.NodeProto, *shapes: list[int | str | None], **constants: np
     return graph([node], constants, {n: (FLOAT, list(s)) for n, s in zip(names, shapes, strict=True)}, ("y", FLOAT))
 
 
-def node(op_type: str, inputs: str, **attributes: object) -> onnx.NodeProto:
+def node(op_type: str, inputs: str, **attributes: Any) -> onnx.NodeProto:
     return helper.make_node(op_type, inputs.split(), ["y"], "node", **attributes)
 
 

@@ -20,8 +20,9 @@ from nvc_check.exporter.write.integer_graph import write_graph
 from nvc_check.models.artifacts.package import Package
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.grid import pair_sums, to_grid
-from nvc_check.runtimes.engines.cpu import LEVELS, session, session_options
 from nvc_check.runtimes.engines.openvino_native import EXACT_PROPERTIES
+from nvc_check.runtimes.engines.ort_options import LEVELS, session_options
+from nvc_check.runtimes.engines.ort_session import session
 from nvc_check.runtimes.oracle.engine import ExactGraph
 
 THRESHOLDS = np.arange(1, 64, dtype=np.int32) * 500

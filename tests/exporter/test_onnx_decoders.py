@@ -51,7 +51,7 @@ def model(
 
 
 def compiled(made: onnx.ModelProto, examples: list[dict[str, Array]] | None = None, bits: int = 8) -> CompiledGraph:
-    return compile_graph(prepared_source(made, "decoder"), examples or [latents(i) for i in range(3)], bits)
+    return compile_graph(prepared_source(made, "decoder"), [*(examples or map(latents, range(3)))], bits)
 
 
 def real(made: CompiledGraph, inputs: dict[str, Array]) -> dict[str, Array]:

@@ -13,8 +13,8 @@ import torch
 
 from nvc_check.exporter.export import export_package
 from nvc_check.models.artifacts.package import Package
+from nvc_check.models.codecs.architectures import Codec
 from nvc_check.models.codecs.image import ImageCodec
-from nvc_check.models.codecs.loading import Codec
 from nvc_check.models.codecs.mean_scale_relu import MeanScaleHyperpriorReLU
 from nvc_check.models.codecs.seeded import seeded
 from nvc_check.models.codecs.ssf_small import ScaleSpaceFlowSmall

@@ -27,7 +27,7 @@ def test_limbs_keep_what_eight_bits_lose() -> None:
     assert (both.min(), both.max()) == (LOW, HIGH)
     again = (both[:, :1] + both[:, 1:] * 2.0**-FINE) / 8
     assert np.abs(again - y_hat).max() <= 2.0 ** (-3 - FINE - 1)
-    for sign in (1, -1):
+    for sign in (1.0, -1.0):
         far = limbs(sign * np.array([[[[REACH, REACH + 1, 5000.0]]]]), np.zeros(1))
         assert (far == far[..., :1]).all()
 
@@ -61,7 +61,8 @@ def test_an_outlier_is_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
         for layer in made.layers:
             steps = np.exp2(layer.weight_exponent)
             kernel, bias = layer.weight * steps.reshape(1, -1, 1, 1), layer.bias * steps
-            x = nn.functional.conv_transpose2d(*map(torch.from_numpy, (x, kernel, bias)), 2, 1, 1).numpy()
+            real = [torch.from_numpy(array) for array in (x, kernel, bias)]
+            x = nn.functional.conv_transpose2d(real[0], real[1], real[2], 2, 1, 1).numpy()
             x = np.clip(np.rint(x), 0, layer.high)
         assert np.array_equal(got, x)
 

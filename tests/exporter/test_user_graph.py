@@ -110,7 +110,7 @@ def single(op_type: str, constants: dict[str, NDArray[Any]], inputs: list[str], 
         helper.make_node(op_type, inputs, ["z"], "odd", **attributes),
     ]
     tensors = [numpy_helper.from_array(array, name) for name, array in {"weight": weight, **constants}.items()]
-    shape = [1, 4, "h", "w"]
+    shape: list[int | str] = [1, 4, "h", "w"]
     graph = helper.make_graph(
         nodes,
         "single",

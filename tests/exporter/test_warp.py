@@ -40,10 +40,10 @@ def warp_model(flow_exponent: int = FLOW_EXPONENT, flow_unit: int | None = None)
         for name, channels in (("reference", 3), ("flow", 2), ("scale", 1))
     ]
     graph = GraphWriter("warp", inputs)
-    exponents = {"flow_exponent": flow_exponent, "scale_exponent": SCALE_EXPONENT}
-    predicted = write_warp(graph, *inputs, levels=LEVELS, sigma=SIGMA, flow_unit=flow_unit, **exponents)
+    reference, flow, scale = inputs
+    predicted = write_warp(graph, reference, flow, scale, LEVELS, SIGMA, flow_exponent, SCALE_EXPONENT, flow_unit)
     model = graph.finish([(predicted, "predicted", ir.DataType.FLOAT, [1, 3, "height", "width"])])
-    return ir.to_proto(model)  # type: ignore[no-any-return]
+    return ir.to_proto(model)
 
 
 def certified_warp(levels: int = LEVELS, flow_unit: int | None = None) -> Certificate:
@@ -60,7 +60,8 @@ def certified_warp(levels: int = LEVELS, flow_unit: int | None = None) -> Certif
         real = graph.op("Cast", value, name=f"{name}_real", to=ir.DataType.FLOAT)
         kept = graph.op("Clip", real, graph.scalar(low), graph.scalar(high), name=f"{name}_kept")
         read.append(graph.op("Mul", kept, graph.scalar(2.0 ** exponents[name]), name=f"{name}_read"))
-    predicted = write_warp(graph, *read, levels=levels, sigma=SIGMA, flow_unit=flow_unit)
+    reference, flow, scale = read
+    predicted = write_warp(graph, reference, flow, scale, levels=levels, sigma=SIGMA, flow_unit=flow_unit)
     made = graph.finish([(predicted, "predicted", ir.DataType.FLOAT, [1, 3, "height", "width"])])
     return certify(ir.to_proto(made))
 

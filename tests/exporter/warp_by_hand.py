@@ -72,4 +72,4 @@ def int64_warp(reference: Ints, flow: Ints, scale: Ints, shifts: tuple[int, int]
                 column = np.clip((x >> 5) + index % 2, 0, picture.shape[2] - 1)
                 total[:, here] += weight * picture[:, row, column]
     assert total.max(initial=0) <= 2048 * 1020
-    return half_up(total, 11).reshape(reference.shape)  # type: ignore[no-any-return]
+    return half_up(total, 11).reshape(reference.shape)

@@ -56,7 +56,7 @@ def movie(frames: list[npt.NDArray[np.uint8]], coding: Literal["heic", "avif"], 
 
 
 def coded(rgb: npt.NDArray[np.uint8], coding: Literal["heic", "avif"], pixels: str = "yuv420p") -> Coded:
-    with av.open(io.BytesIO(movie([rgb], coding, pixels))) as container:
+    with av.open(io.BytesIO(movie([rgb], coding, pixels)), "r") as container:
         stream = container.streams.video[0]
         sample = next(bytes(packet) for packet in container.demux(stream) if packet.size)
         config = stream.codec_context.extradata

@@ -219,7 +219,7 @@ def damaged(folder: Path) -> dict[str, tuple[bytes, str]]:
     whole = (folder / "whole").read_bytes()
     traced = io.BytesIO()
     deep = torch.nn.Sequential(*(torch.nn.Linear(3, 3) for _ in range(30)))  # code that unpacks to more than the file
-    torch.jit.save(torch.jit.trace(deep, torch.ones(1, 3)), traced)
+    torch.jit.save(torch.jit.trace(deep, torch.ones(1, 3)), traced)  # type: ignore[no-untyped-call]
     return {
         "empty": (b"", "not readable as safetensors or torch checkpoint"),
         "text": (b"some text\n", "is this the right file?"),

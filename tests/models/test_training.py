@@ -61,7 +61,7 @@ def test_each_stage_moves_its_own_path(trained: Callable[..., Path]) -> None:
 
     def moved(weights: dict[str, object]) -> set[str]:
         kept = [name for name in began if not name.endswith("quantiles")]  # found anew whenever weights are written
-        return {name.split("_")[0] for name in kept if (began[name] != weights[name]).any()}  # type: ignore[attr-defined]
+        return {name.split("_")[0] for name in kept if (began[name] != weights[name]).any()}
 
     assert moved(first) == {"img"}
     assert moved(moving) == {"motion"}

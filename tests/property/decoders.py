@@ -44,7 +44,7 @@ def check(seed: int, core: openvino.Core) -> CheckedDecoder:
         ExportRefusedError: it has no integer form, or one that is not certified.
     """
     decoder = RandomDecoder(seed)
-    made = quantize_user_graph(ir.from_proto(decoder.model), decoder.examples)
+    made = quantize_user_graph(ir.from_proto(decoder.model), [*decoder.examples])
     models = {flavour: ir.to_proto(graph) for flavour, graph in made.graphs.items()}
     certificates = {flavour: certify(model) for flavour, model in models.items()}
     targets = {flavour: {name for name, exact in c.targets.items() if exact} for flavour, c in certificates.items()}
@@ -82,7 +82,8 @@ def main() -> int:
     arguments.add_argument("--decoders", type=int, default=100)
     arguments.add_argument("--first", type=int, default=0)
     options = arguments.parse_args()
-    core, counts, values, noise, start = openvino.Core(), Counter[str](), 0, [], time.monotonic()
+    noise: list[float] = []
+    core, counts, values, start = openvino.Core(), Counter[str](), 0, time.monotonic()
     for seed in range(options.first, options.first + options.decoders):
         try:
             found = check(seed, core)

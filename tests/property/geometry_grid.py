@@ -137,8 +137,9 @@ def square_settings(seed: int) -> Iterator[Setting]:
                 for padding in range(kernel):
                     for extra in range(stride if transposed else 1):
                         for group in (1, 2, CHANNELS):
-                            of = ((each, each) for each in (kernel, stride, padding, padding, extra))
-                            yield Setting(transposed, *of, group, str(rng.choice(FORMS)), seed)
+                            sides, steps, pads, more = ((each, each) for each in (kernel, stride, padding, extra))
+                            form = str(rng.choice(FORMS))
+                            yield Setting(transposed, sides, steps, pads, pads, more, group, form, seed)
 
 
 def uneven_settings(seed: int) -> Iterator[Setting]:

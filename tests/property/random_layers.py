@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,12 +48,12 @@ class RandomLayers:
     def _scale(self) -> float:
         return 0.3 if self.rng.random() < 0.1 else self._power(-6, 8)
 
-    def _zero(self) -> np.generic:
+    def _zero(self) -> np.integer[Any]:
         if self.rng.random() < 0.7:
             return np.uint8(self.rng.choice([0, 128, 3]))
         return np.int8(self.rng.choice([0, 0, -128]))
 
-    def _pair(self, name: str, scale: float, zero: np.generic) -> str:
+    def _pair(self, name: str, scale: float, zero: np.integer[Any]) -> str:
         inputs = [self._constant(scale), self._constant(zero, zero.dtype)]
         stored = self._op("QuantizeLinear", [name, *inputs])
         if self.newer and zero.dtype == np.uint8 and self.rng.random() < 0.4:
@@ -63,7 +64,7 @@ class RandomLayers:
 
     def _weights(self, shape: tuple[int, ...]) -> NDArray[np.int64]:
         reach = int(self.rng.choice([1, 7, 64, 127, 255]))
-        return self.rng.integers(-reach, reach, shape, endpoint=True)
+        return self.rng.integers(-reach, reach, shape, np.int64, endpoint=True)
 
     def _geometry(self, size: int, transposed: bool) -> dict[str, Any]:
         made: dict[str, Any] = {"kernel_shape": [size, size], "strides": [int(self.rng.integers(1, 3))] * 2}
@@ -77,7 +78,7 @@ class RandomLayers:
         self, name: str, x: Tensor, outputs: int, size: int, attributes: dict[str, Any], transposed: bool
     ) -> Tensor | None:
         stride, pad = attributes["strides"][0], attributes.get("pads", [0])[0]
-        grow = (
+        grow: Callable[[int], int] = (
             (lambda s: stride * (s - 1) + size - 2 * pad)
             if transposed
             else (lambda s: (s + 2 * pad - size) // stride + 1)

@@ -17,7 +17,7 @@ Shape = Sequence[int | str]
 SIDES = {"n": 1, "c": 4, "h": 8, "w": 10}  # of the calibration
 OTHER_SIDES = {"n": 1, "c": 4, "h": 11, "w": 7}
 WIDTH = 4  # channels of most tensors
-TYPES = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16, TensorProto.DOUBLE: np.float64}
+TYPES: dict[int, Any] = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16, TensorProto.DOUBLE: np.float64}
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def activations() -> Iterator[Variant]:
     for behind in ("", ", layer behind"):
         for alpha in (None, 0.0, 0.2, 0.01, 0.25, 1.0, 1.5, -0.2, 1e-6):
             draft = Draft(kind, f"LeakyRelu, alpha {alpha}{behind}")
-            how = {} if alpha is None else {"alpha": alpha}
+            how: dict[str, Any] = {} if alpha is None else {"alpha": alpha}
             x = placed(draft, "LeakyRelu", behind=behind, **how)
             yield draft.done(x, listed=alpha is None or 0 < alpha < 1)
         draft = Draft(kind, f"Relu{behind}")
@@ -35,11 +35,12 @@ def activations() -> Iterator[Variant]:
         ):  # fmt: skip
             draft = Draft(kind, f"{op_type}{behind}")
             yield draft.done(placed(draft, op_type, behind=behind))
-    for op_type, how in (
-        ("Elu", {"alpha": 0.3}),
-        ("HardSigmoid", {"alpha": 0.1, "beta": 0.7}),
-        ("Softmax", {"axis": 1}),
-    ):
+    others: dict[str, dict[str, Any]] = {
+        "Elu": {"alpha": 0.3},
+        "HardSigmoid": {"alpha": 0.1, "beta": 0.7},
+        "Softmax": {"axis": 1},
+    }
+    for op_type, how in others.items():
         draft = Draft(kind, f"{op_type} {how}")
         yield draft.done(draft.op(op_type, draft.layer(draft.input()), **how))
     draft = Draft(kind, "Gelu", 20)
@@ -99,8 +100,8 @@ def slopes() -> Iterator[Variant]:
     draft = Draft(kind, "per column, fixed size")
     yield draft.done(draft.op(kind, draft.layer(draft.input(shape=FIXED)), draft.vector(10)))
     draft = Draft(kind, "per element, fixed size")
-    given = draft.rng.uniform(0, 0.5, (WIDTH, 8, 10))
-    yield draft.done(draft.op(kind, draft.layer(draft.input(shape=FIXED)), given))
+    slopes = draft.rng.uniform(0, 0.5, (WIDTH, 8, 10))
+    yield draft.done(draft.op(kind, draft.layer(draft.input(shape=FIXED)), slopes))
     draft = Draft(kind, "slopes of the graph's input")
     slope = draft.input(shape=(1, WIDTH, 1, 1), name="slope_1")
     yield draft.done(draft.op(kind, draft.layer(draft.input()), slope))
@@ -139,8 +140,8 @@ def clips() -> Iterator[Variant]:
             draft = Draft(kind, f"{what}, attributes of opset {opset}", opset)
             yield draft.done(placed(draft, kind, behind="", **how), listed=what == "both")
     draft = Draft(kind, "bounds of Constant nodes")
-    bounds = [draft.op("Constant", value_float=value) for value in (-0.5, 1.0)]
-    yield draft.done(draft.op(kind, draft.layer(draft.input()), *bounds), listed=True)
+    limits = [draft.op("Constant", value_float=value) for value in (-0.5, 1.0)]
+    yield draft.done(draft.op(kind, draft.layer(draft.input()), *limits), listed=True)
     draft = Draft(kind, "of the input, to the input's own range")
     yield draft.done(draft.op(kind, draft.input(), low, high), listed=True)
     for op_type in ("Max", "Min"):

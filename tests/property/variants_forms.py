@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -60,16 +61,17 @@ def types() -> Iterator[Variant]:
         draft = Draft(kind, f"input of {of}, cast inside")
         x = draft.op("Cast", draft.input(of=getattr(TensorProto, of)), to=TensorProto.FLOAT)
         yield draft.done(draft.layer(x), listed=of == "INT32")
-    for of in (TensorProto.FLOAT16, TensorProto.DOUBLE):
-        dtype = helper.tensor_dtype_to_np_dtype(of)
+    for wide in (TensorProto.FLOAT16, TensorProto.DOUBLE):
+        dtype = helper.tensor_dtype_to_np_dtype(wide)
         draft = Draft(kind, f"input of {np.dtype(dtype)}, cast inside")
-        yield draft.done(draft.layer(draft.op("Cast", draft.input(of=of), to=TensorProto.FLOAT)))
+        yield draft.done(draft.layer(draft.op("Cast", draft.input(of=wide), to=TensorProto.FLOAT)))
         draft = Draft(kind, f"all of {np.dtype(dtype)}")
         x = draft.op(
-            "Relu", draft.op("Conv", draft.input(of=of), draft.constant(draft.weight(WIDTH, WIDTH, 3, 3), dtype=dtype))
+            "Relu",
+            draft.op("Conv", draft.input(of=wide), draft.constant(draft.weight(WIDTH, WIDTH, 3, 3), dtype=dtype)),
         )
         yield draft.done(
-            draft.op("Mul", x, draft.constant(np.array([0.7]), dtype=dtype)), listed=of == TensorProto.FLOAT16
+            draft.op("Mul", x, draft.constant(np.array([0.7]), dtype=dtype)), listed=wide == TensorProto.FLOAT16
         )
     draft = Draft(kind, "float16 inside, float32 at the ends")
     x = draft.op("Cast", draft.input(), to=TensorProto.FLOAT16)
@@ -127,14 +129,15 @@ def passing() -> Iterator[Variant]:
     draft = Draft(kind, "Identity between Conv and BatchNormalization")
     x = draft.op("Identity", draft.layer(draft.input()))
     yield draft.done(draft.op("BatchNormalization", x, *[draft.vector() for _ in range(4)]), listed=True)
-    for what, opset, more, how in (
+    dropouts: list[tuple[str, int, tuple[Any, ...], dict[str, Any]]] = [
         ("ratio of opset 9", 9, (), {"ratio": 0.3}),
         ("no inputs but one", 13, (), {}),
         ("ratio", 13, (np.float32(0.3),), {}),
         ("training_mode false", 13, (np.float32(0.3), np.array(False)), {}),
         ("training_mode true, ratio 0", 13, (np.float32(0), np.array(True)), {}),
         ("training_mode true", 13, (np.float32(0.5), np.array(True)), {}),
-    ):
+    ]
+    for what, opset, more, how in dropouts:
         draft = Draft(kind, f"Dropout, {what}", opset)
         yield draft.done(
             draft.layer(draft.op("Dropout", draft.layer(draft.input()), *more, **how)), listed="true" not in what
@@ -194,8 +197,8 @@ def structures() -> Iterator[Variant]:
     made.model.graph.value_info.append(helper.make_tensor_value_info("value_0", TensorProto.FLOAT, [1, WIDTH, 99, 99]))
     yield made
     draft = Draft(kind, "sparse weights")
-    weight = draft.weight(WIDTH, WIDTH)
-    values = numpy_helper.from_array(weight.reshape(-1)[::3].copy(), "sparse_1")
+    flat = draft.weight(WIDTH, WIDTH)
+    values = numpy_helper.from_array(flat.reshape(-1)[::3].copy(), "sparse_1")
     places = numpy_helper.from_array(np.arange(WIDTH * WIDTH)[::3].copy(), "sparse_1_places")
     draft.op("Constant", outputs=["flat"], sparse_value=onnx.helper.make_sparse_tensor(values, places, [WIDTH * WIDTH]))
     yield draft.done(draft.op("Conv", draft.input(), draft.op("Reshape", "flat", ints(WIDTH, WIDTH, 1, 1))))

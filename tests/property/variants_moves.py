@@ -174,10 +174,10 @@ def shuffles() -> Iterator[Variant]:
         draft = Draft(kind, f"Reshape, Transpose, Reshape: CRD of sides computed of Shape, batch {batch}")
         x = draft.layer(draft.input(), after=8)
         shape = draft.op("Shape", x)
-        height, width = (draft.op("Slice", shape, ints(axis), ints(axis + 1)) for axis in (2, 3))
-        inner = draft.op("Concat", ints(int(batch), 2, 2, 2), height, width, axis=0)
-        x = draft.op("Transpose", draft.op("Reshape", x, inner), perm=crd[1])
-        sides = [draft.op("Mul", side, ints(2)) for side in (height, width)]
+        rows, columns = (draft.op("Slice", shape, ints(axis), ints(axis + 1)) for axis in (2, 3))
+        middle = draft.op("Concat", ints(int(batch), 2, 2, 2), rows, columns, axis=0)
+        x = draft.op("Transpose", draft.op("Reshape", x, middle), perm=crd[1])
+        sides = [draft.op("Mul", side, ints(2)) for side in (rows, columns)]
         yield draft.done(draft.op("Reshape", x, draft.op("Concat", ints(int(batch), 2), *sides, axis=0)), listed=True)
     for groups in (2, 4):
         draft = Draft(kind, f"channel shuffle of {groups} groups, fixed size")

@@ -19,8 +19,8 @@ COORDINATES = {  # with the opset that has them
     "half_pixel_symmetric": 19,
     "tf_crop_and_resize": 18,
 }
-ASYMMETRIC = {"coordinate_transformation_mode": "asymmetric"}
-EXACT = {"mode": "nearest", "nearest_mode": "floor"} | ASYMMETRIC
+ASYMMETRIC: dict[str, Any] = {"coordinate_transformation_mode": "asymmetric"}
+EXACT: dict[str, Any] = {"mode": "nearest", "nearest_mode": "floor"} | ASYMMETRIC
 
 
 def floats(*values: float) -> Any:
@@ -39,7 +39,7 @@ def _none(opset: int) -> Any:
 def resizes() -> Iterator[Variant]:
     kind = "Resize"
     for coordinates, opset in COORDINATES.items():
-        how = {"coordinate_transformation_mode": coordinates}
+        how: dict[str, Any] = {"coordinate_transformation_mode": coordinates}
         region = floats(0, 0, 0.1, 0.1, 1, 1, 0.9, 0.9) if coordinates == "tf_crop_and_resize" else _none(opset)
         for rounding in ROUNDINGS:
             for factor in (2, 3):
@@ -119,11 +119,11 @@ def _sizes(kind: str) -> Iterator[Variant]:
     for twice in (True, False):
         draft = Draft(kind, f"sizes computed of Shape, {'2 times' if twice else '5 more rows'}")
         x = draft.layer(draft.input())
-        shape = draft.op("Shape", x)
-        sides = draft.op("Slice", shape, ints(2), ints(4))
+        whole = draft.op("Shape", x)
+        sides = draft.op("Slice", whole, ints(2), ints(4))
         sides = draft.op("Mul", sides, ints(2)) if twice else draft.op("Add", sides, ints(5, 0))
-        sizes = draft.op("Concat", draft.op("Slice", shape, ints(0), ints(2)), sides, axis=0)
-        yield draft.done(draft.op(kind, x, "", "", sizes, **EXACT), listed=twice)
+        wanted = draft.op("Concat", draft.op("Slice", whole, ints(0), ints(2)), sides, axis=0)
+        yield draft.done(draft.op(kind, x, "", "", wanted, **EXACT), listed=twice)
 
 
 def upsamples() -> Iterator[Variant]:
@@ -140,9 +140,9 @@ def upsamples() -> Iterator[Variant]:
         x = draft.op(kind, draft.layer(draft.input()), floats(*scales), **how)
         yield draft.done(draft.layer(x), listed="linear" not in what and "1.5" not in what)
     draft = Draft(kind, "scales of a Constant node", 9)
-    scales = draft.constant(floats(1, 1, 2, 2))
+    constant = draft.constant(floats(1, 1, 2, 2))
     tensor = draft.constants.pop()
-    yield draft.done(draft.op(kind, draft.input(), draft.op("Constant", outputs=[scales], value=tensor)), listed=True)
+    yield draft.done(draft.op(kind, draft.input(), draft.op("Constant", outputs=[constant], value=tensor)), listed=True)
 
 
 def pads() -> Iterator[Variant]:
@@ -219,6 +219,7 @@ def _in_front(kind: str) -> Iterator[Variant]:
 
 def pools() -> Iterator[Variant]:
     kind = "pooling"
+    how: dict[str, Any]
     for op_type in ("MaxPool", "AveragePool"):
         for what, how in (
             ("kernel 2, stride 2", {"kernel_shape": (2, 2), "strides": (2, 2)}),

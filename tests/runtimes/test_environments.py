@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -56,7 +57,7 @@ def test_a_cut_off_installation_does_not_count(home: Path, monkeypatch: pytest.M
     def cut(*arguments: object, **named: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(environments.shutil, "rmtree", cut)
+    monkeypatch.setattr(shutil, "rmtree", cut)
     with pytest.raises(KeyboardInterrupt):
         environments.install("engine", PACKAGES, (), print)
     assert not environments.is_installed("engine", PACKAGES)

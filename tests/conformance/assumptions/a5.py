@@ -1,7 +1,7 @@
 """A5: fusions keep the meaning in real numbers: chains that optimizers rewrite, as exported graphs have them."""
 
 import numpy as np
-from conformance.case import LARGEST, Fixed, chain, f32, fixed, i32, i64, node
+from conformance.case import LARGEST, Array, Fixed, chain, f32, fixed, i32, i64, node
 from conformance.integers import convolution, half_to_even, saturated
 from onnx import TensorProto
 
@@ -16,7 +16,7 @@ FLAT = WEIGHT.transpose(0, 2, 3, 1).reshape(3, 36, 1, 1)
 assert np.array_equal(convolution(TAPS, FLAT, BIAS), SUM)
 Z = i32([[[[-(2**31), -300, -128, -127, -1, 0, 1, 126, 127, 128, 2**31 - 1]]]])
 CLIPPED = np.clip(Z.astype(np.int64), -127, 127)
-OPERANDS = {
+OPERANDS: dict[str, Array | Fixed] = {
     "x": X, "one": fixed(1), "none": fixed(0, np.uint8), "stored": Fixed(WEIGHT.astype(np.int8)),
     "steps": fixed([2.0**-4] * 3), "zeros": fixed([0] * 3, np.int8), "integers": fixed(BIAS, np.int32),
 }  # fmt: skip

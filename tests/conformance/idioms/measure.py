@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -92,7 +92,7 @@ def _wrong(model: onnx.ModelProto, expected_of: list[tuple[dict[str, Any], Resul
     data = model.SerializeToString()
     wrong: dict[str, str] = {}
     for number, (inputs, expected) in enumerate(expected_of):
-        runs = {
+        runs: dict[str, Callable[..., Results]] = {
             "ort-cpu": lambda level="ORT_DISABLE_ALL", given=inputs: on_onnxruntime(data, given, level),
             "ort-cpu all": lambda given=inputs: on_onnxruntime(data, given, "ORT_ENABLE_ALL"),
             "openvino": lambda given=inputs: on_openvino(_core(), data, given),

@@ -56,12 +56,12 @@ def _variant(number: int, bits: int) -> CompiledGraph:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "variant.onnx"
         onnx.save(variant.model, file)
-        return compile_graph(read_source(file), given, bits)
+        return compile_graph(read_source(file), [*given], bits)
 
 
 def _decoder(seed: int, bits: int) -> CompiledGraph:
     decoder = RandomDecoder(seed)
-    return compile_graph(prepared_source(decoder.model, "decoder"), decoder.examples, bits)
+    return compile_graph(prepared_source(decoder.model, "decoder"), [*decoder.examples], bits)
 
 
 def feeds(model: onnx.ModelProto) -> list[dict[str, NDArray[Any]]]:

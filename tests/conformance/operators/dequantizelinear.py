@@ -1,7 +1,7 @@
 """DequantizeLinear: activations with one step; weights (uint8, int8) and biases (int32) per channel, as constants."""
 
 import numpy as np
-from conformance.case import LARGEST, chain, f32, fixed, node
+from conformance.case import LARGEST, Array, Fixed, chain, f32, fixed, node
 
 EYE = np.eye(3, dtype=np.int64).reshape(3, 3, 1, 1)
 
@@ -12,7 +12,7 @@ def weights(name: str, stored: np.ndarray, zero: int, expected: np.ndarray) -> o
         node("DequantizeLinear", "stored steps zeros", "weight", axis=0),
         node("Conv", "x weight", "y", kernel_shape=[1, 1]),
     ]
-    operands = {
+    operands: dict[str, Array | Fixed] = {
         "x": np.ones((1, 1, 1, 2), np.float32), "stored": fixed(stored.reshape(3, 1, 1, 1), stored.dtype),
         "steps": fixed([2.0**-7, 1, 8]), "zeros": fixed([zero] * 3, stored.dtype),
     }  # fmt: skip

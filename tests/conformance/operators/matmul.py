@@ -1,7 +1,7 @@
 """MatMul: the largest accumulator of float and integer products, 3x3 taps of a picture with its channels last."""
 
 import numpy as np
-from conformance.case import LARGEST, Case, Fixed, chain, f32, fixed, i64, node, one
+from conformance.case import LARGEST, Array, Case, Fixed, chain, f32, fixed, i64, node, one
 from conformance.integers import WEIGHTS_64, WEIGHTS_127, convolution
 
 RANDOM = np.random.default_rng(12)
@@ -37,7 +37,8 @@ def unfolded(name: str, x: np.ndarray, kernel: np.ndarray, zero: int = 0) -> Cas
     ]
     edges = {f"start{i}": i64(*tap) for i, tap in enumerate(TAPS)}
     edges |= {f"end{i}": i64(*(place - 2 or 2**62 for place in tap)) for i, tap in enumerate(TAPS)}
-    operands = {"x": x, "border": i64(0, 1, 1, 0, 0, 1, 1, 0), "sides": i64(1, 2), **edges, **_operands(weight, zero)}
+    operands: dict[str, Array | Fixed] = {"x": x, "border": i64(0, 1, 1, 0, 0, 1, 1, 0), "sides": i64(1, 2)}
+    operands |= {**edges, **_operands(weight, zero)}
     sums = convolution(x.transpose(0, 3, 1, 2), kernel, padding=1).transpose(0, 2, 3, 1)
     return chain(name, nodes, operands, f32(sums * 2.0**-7))
 

@@ -1,7 +1,7 @@
 """QuantizeLinear to uint8: half to even, saturation, zero points 0 and 128, scales that are powers of two."""
 
 import numpy as np
-from conformance.case import LARGEST, Array, Case, chain, f32, fixed, node
+from conformance.case import LARGEST, Array, Case, Fixed, chain, f32, fixed, node
 
 
 def rounded(name: str, x: Array, step: float, zero: int, expected: Array) -> Case:
@@ -11,7 +11,7 @@ def rounded(name: str, x: Array, step: float, zero: int, expected: Array) -> Cas
     """
     nodes = [node("QuantizeLinear", "x step zero", "q"), node("DequantizeLinear", "q one none", "y")]
     one = 2.0 if step == 1 and zero == 0 else 1.0
-    operands = {"x": x, "step": fixed(step), "one": fixed(one)}
+    operands: dict[str, Array | Fixed] = {"x": x, "step": fixed(step), "one": fixed(one)}
     operands |= {"zero": fixed(zero, np.uint8), "none": fixed(0, np.uint8)}
     return chain(name, nodes, operands, f32(expected * one))
 
@@ -21,7 +21,7 @@ CASES = [
     rounded("quantizelinear/negative_ties", f32([-0.5, -1.5, -2.5, -3.5, 0.5, 126.5, -127.5]), 1, 128,
             f32([128, 126, 126, 124, 128, 254, 0])),
     rounded("quantizelinear/next_to_ties",
-            np.nextafter(np.repeat(np.float32([0.5, 2.5, 254.5]), 2), np.float32([0, 9, 0, 9, 0, 999])),
+            np.nextafter(np.repeat(f32([0.5, 2.5, 254.5]), 2), f32([0, 9, 0, 9, 0, 999])),
             1, 0, f32([0, 1, 2, 3, 254, 255])),
     rounded("quantizelinear/saturates", f32([255.49998474121094, 255.5, 256, LARGEST, -0.5, -1, -LARGEST]),
             1, 0, f32([255, 255, 255, 255, 0, 0, 0])),

@@ -38,6 +38,8 @@ def exported(number: int) -> tuple[onnx.ModelProto, ...]:
 class MutantGraph:
     """Up to three changes of a base; the attributes are those of AttackGraph."""
 
+    _sides: dict[str, int]
+
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
         bases = exported(seed // SEEDS_OF_ONE % BASES)
