@@ -47,6 +47,10 @@ class Given:
     read: Callable[[], NDArray[Any] | None]
     sha256: str = ""
 
+    @classmethod
+    def of(cls, tensor: NDArray[Any]) -> Given:
+        return cls(tensor.shape, lambda: tensor)
+
     @property
     def values(self) -> int:
         return prod(self.shape)

@@ -6,11 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.util import find_spec
 from typing import Any
-
-from numpy.typing import NDArray
 
 from nvc_check.checker.compare.comparator import REFERENCE, Comparator, FrameObserver, Given
 from nvc_check.checker.report import LegRow, PackageRow, PlacementRow, Report
@@ -56,11 +53,7 @@ class Leg:
             self.error = error
             return None
         self.seconds[path] = self.seconds.get(path, 0.0) + seconds
-        return {name: Given(tensor.shape, partial(_itself, tensor)) for name, tensor in tensors.items()}
-
-
-def _itself(tensor: NDArray[Any]) -> NDArray[Any]:
-    return tensor
+        return {name: Given.of(tensor) for name, tensor in tensors.items()}
 
 
 def with_references(specs: list[LegSpec], kind: str = "") -> list[LegSpec]:
@@ -109,12 +102,12 @@ def compare(
     fidelity = Fidelity(package.manifest)
     always = [spec for spec in specs if spec.name in references.values()]
     others = [spec for spec in specs if spec not in always]
+    size = at_once or len(others) or 1
     legs: dict[str, Leg] = {}
     seconds = 0.0
-    for start in range(0, len(others) or 1, at_once or len(others) or 1):
-        group = [*always, *others[start : start + (at_once or len(others))]]
+    for start in range(0, len(others) or 1, size):
         with ExitStack() as stack:
-            started = [_started(spec, package, stack, progress) for spec in group]
+            started = [_started(spec, package, stack, progress) for spec in (*always, *others[start : start + size])]
             _check_apart(started)
             began = time.perf_counter()
             for number, info in enumerate(symbols.frames):
@@ -123,12 +116,12 @@ def compare(
                     ordered = sorted(started, key=lambda leg: leg.spec.name != references[path])
                     decoded = _decoded(ordered, path, symbols.read(number, path))
                     outputs[path] = _outputs(comparator.frame(path, number, info, decoded))
-                if start == 0:
+                if start == 0:  # the references give the same each time
                     fidelity.add(outputs["int"], outputs["fp32"])
                 progress(info.name)
             seconds += time.perf_counter() - began
-        for leg in started:  # a reference that failed in any group has failed
-            if leg.spec.name not in legs or leg.error is not None:
+        for leg in started:
+            if leg.spec.name not in legs or leg.error is not None:  # a reference that failed in any group has failed
                 legs[leg.spec.name] = leg
     rows = [
         _leg_row(leg, path) for path in ("fp32", "int") for leg in legs.values() if path in (leg.paths or REFERENCE)

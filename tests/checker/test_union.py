@@ -144,6 +144,39 @@ def test_a_trace_with_a_tensor_more(traces: dict[str, Path], tmp_path: Path) -> 
     assert compare_traces([traces["exact"], traces["cpu"]]).exit_code == 0
 
 
+def test_a_reference_that_leaves_a_tensor_out_once(traces: dict[str, Path], tmp_path: Path) -> None:
+    """In that frame the next one that has it stands in, and the reference is what differs."""
+
+    def drop(document: dict[str, Any]) -> None:
+        del document["paths"]["int"]["frames"][1]["means"]
+
+    forgetful = forged(traces["exact"], tmp_path / "exact.trace", drop)
+    report = compare_traces([forgetful, traces["cpu"], traces["cpu:opt=off"]])
+    assert (report.verdict.int, report.exit_code) == ("different", 1)
+    means = [row for row in report.results if (row.path, row.tensor) == ("int", "means")]
+    assert {(row.leg, row.reference): (row.frames, row.frames_different, row.failure) for row in means} == {
+        ("cpu", "exact"): (2, 0, ""),
+        ("cpu:opt=off", "exact"): (2, 0, ""),
+        ("exact", "cpu"): (1, 1, "tensor missing"),
+        ("cpu:opt=off", "cpu"): (1, 0, ""),
+    }
+
+
+def test_digests_that_differ_beside_a_tensor_that_is_missing(traces: dict[str, Path], tmp_path: Path) -> None:
+    """Nobody knows how many values differ; that two of the three frames do is known."""
+
+    def change(document: dict[str, Any]) -> None:
+        frames = document["paths"]["int"]["frames"]
+        frames[0]["indexes"]["sha256"] = "0" * 64
+        del frames[1]["indexes"]
+
+    report = compare_traces([traces["exact"], forged(traces["cpu"], tmp_path / "cpu.trace", change)])
+    (row,) = (row for row in report.results if (row.path, row.tensor) == ("int", "indexes"))
+    assert (row.frames, row.frames_different, row.failure) == (3, 2, "tensor missing")
+    assert (row.mismatched, row.max_abs, row.first, row.by_frame) == (None, None, None, [])
+    assert report.exit_code == 1
+
+
 def test_a_trace_without_an_integer_path(traces: dict[str, Path], tmp_path: Path) -> None:
     without = forged(traces["cpu"], tmp_path / "cpu.trace", lambda document: document["paths"].pop("int"))
     report = compare_traces([traces["exact"], without])
