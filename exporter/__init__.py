@@ -13,6 +13,7 @@ graph_compiler     A float ONNX graph -> its exact integer graphs: int32 in, int
                    states
 graph_export       A user's float ONNX decoder -> package: the graph as it was read, its exact integer form,
                    certificate, digests
+graph_reader       Goes through a float graph node by node, and writes what it read in integers
 graph_writer       Writes an ONNX graph node by node, with one initializer per distinct constant
 limbs              Latents in two limbs of 7 bits, so that integer convolutions can read them
 memory             Memory that is freed stays with the process: large arrays that come and go cost page faults else

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from nvc_check.exporter.certificate.verdicts import Certificate
 from nvc_check.exporter.certificate.walk import certify
 from nvc_check.exporter.export import refuse_inexact, write_certificates
-from nvc_check.exporter.graph_compiler import CompiledGraph, SiteLoss, compile_graph
+from nvc_check.exporter.graph_compiler import CompiledGraph, compile_graph
+from nvc_check.exporter.graph_reader import SiteLoss
 from nvc_check.exporter.network.model import Source, read_source
 from nvc_check.models.artifacts.package import MOST_DECIBELS, USER_GRAPH, Manifest, Package, is_package, write_manifest
 from nvc_check.models.atomic import whole_folder

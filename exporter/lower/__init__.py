@@ -11,6 +11,7 @@ moves        Operators that move values: channels put together and taken apart, 
 operators    The operators that a float graph may have, each with what the integer graph does in its place
 products     Exact sums of a convolution that no QuantizeLinear follows, without Winograd's algorithm
 readers      What the rest of a float graph asks of each of its tensors
+resize       Resize in integers: nearest neighbour by whole factors, as pixels put together from equal phases
 site         One node of a float graph: what it reads, what is asked of its output, and where its integer form is
              written down
 tables       Functions of one number by a table of integers (Gather): no runtime computes them, so none does it

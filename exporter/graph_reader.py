@@ -1,0 +1,176 @@
+"""Goes through a float graph node by node, and writes what it read in integers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from nvc_check.exporter.certificate.refusals import refusal
+from nvc_check.exporter.graph_writer import GraphWriter
+from nvc_check.exporter.lower.arithmetic import on_common_units
+from nvc_check.exporter.lower.flavours import FLAVOURS
+from nvc_check.exporter.lower.operators import OPERATORS
+from nvc_check.exporter.lower.readers import Readers
+from nvc_check.exporter.lower.site import Site
+from nvc_check.exporter.lower.values import HELD, WIDE, Float64, Known, Plan, noise
+from nvc_check.exporter.network.model import Source
+from nvc_check.exporter.network.rewrite import OURS
+from nvc_check.models.artifacts.package import GridTensor
+from nvc_check.models.errors import ExportRefusedError
+from nvc_check.models.grid import exponent_to_hold
+
+LOW = -WIDE - 1
+Example = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class SiteLoss:
+    """Signal to noise against the float graph, in dB, of what a node gives, all before it included."""
+
+    name: str
+    op_type: str
+    decibels: float
+
+
+def as_picture(array: NDArray[np.float32]) -> Float64:
+    """(1, C, h, w); a vector (1, C) is (1, C, 1, 1)."""
+    shape = (*array.shape, 1, 1) if array.ndim == 2 else array.shape
+    return array.astype(np.float64).reshape(shape)
+
+
+class GraphReader:
+    """Goes through a float graph once, in topological order."""
+
+    def __init__(self, model: ir.Model, source: Source, examples: list[Example], *, fine: bool) -> None:
+        self._graph, self._source, self._fine = model.graph, source, fine
+        self._types = {str(value.name): value.dtype for value in model.graph.inputs}
+        self.inputs = {
+            str(value.name): _input(value, [as_picture(each[str(value.name)]) for each in examples])
+            for value in model.graph.inputs
+        }
+        self._plan = Plan()
+        self._known = dict(self.inputs)
+        self._outputs = [str(value.name) for value in model.graph.outputs]
+        self._readers = Readers(model.graph)
+        self._fused: set[str] = set()  # outputs of Relu nodes that were made with the layer in front of them
+        self._unread = Counter(str(v.name) for node in model.graph for v in node.inputs if v is not None)
+        self._names = Counter(list(self.inputs))
+        self.losses: list[SiteLoss] = []
+
+    def read(self, node: ir.Node) -> None:
+        node.name = self._own_name(node)
+        made = self._made(node)
+        for value, known in zip(node.outputs, made if isinstance(made, list) else [made], strict=False):
+            self._known[str(value.name)] = known
+            self.losses.append(SiteLoss(str(node.name), node.op_type, noise(known)))
+        self._forget(node)
+
+    def _own_name(self, node: ir.Node) -> str:
+        name = node.name or f"{node.op_type}_{node.outputs[0].name}"
+        self._names[name] += 1
+        return name if self._names[name] == 1 else f"{name}_{self._names[name]}"
+
+    def _made(self, node: ir.Node) -> Known | list[Known]:
+        if str(node.outputs[0].name) in self._fused:
+            return self._known[str(getattr(node.inputs[0], "name", ""))]
+        operator = OPERATORS.get(node.op_type) if node.domain in ("", "ai.onnx", OURS) else None
+        if operator is None:
+            said = refusal(node.op_type, node.domain)
+            raise ExportRefusedError(
+                f"node {node.name} ({node.op_type}): no exact integer form: {said}; it would need {said.cure}."
+                f" This version has {', '.join(OPERATORS)}"
+            )
+        relu = self._readers.relu_behind(node)
+        if relu is not None:
+            self._fused.add(str(relu.name))
+        asked = self._readers.asked(node.outputs[0] if relu is None else relu)
+        share = self._readers.share(node)
+        site = Site(
+            self._plan,
+            node,
+            self._known,
+            asked,
+            relu=relu is not None,
+            share=share,
+            open_size=self._source.open_size,
+            fine=self._fine or self._readers.is_small(node),
+        )
+        made = operator(site)
+        site.check_all_read()
+        if not isinstance(made, list) and any(value.uses() for value in node.outputs[1:]):
+            site.refuse("a second output that is read, expected the first one only")
+        return made
+
+    def _forget(self, node: ir.Node) -> None:
+        """Calibration values that nothing reads any more: they are most of the memory."""
+        for value in node.inputs:
+            name = "" if value is None else str(value.name)
+            self._unread[name] -= 1
+            if name in self._known and not self._unread[name] and name not in (*self._outputs, *self.inputs):
+                gone = self._known.pop(name)
+                live = {id(held) for known in self._known.values() for held in (known.real, known.integers)}
+                for held in (gone.real, gone.integers):
+                    if id(held) not in live:
+                        held.clear()
+
+    def finish(self) -> dict[str, Known]:
+        """The outputs, each on one grid."""
+        missing = [name for name in self._outputs if name not in self._known]
+        if missing:
+            raise ExportRefusedError(f"output {missing[0]}: a constant, expected what the graph computes")
+        single = {name: np.zeros(self._known[name].channels, np.int64) for name in self._outputs}
+        return {name: on_common_units(self._plan, self._known[name], single[name]) for name in self._outputs}
+
+    def grid(self, name: str, known: Known) -> GridTensor:
+        dtype = "int32" if self._types.get(name) == ir.DataType.INT32 else "float32"
+        shape = self._source.sizes.get(name)
+        return GridTensor(known.channels, int(known.unit[0]), known.low, known.high, dtype, shape)
+
+    def write(self, flavour: str, outputs: Mapping[str, Known]) -> ir.Model:
+        inputs = {name: self._integer_input(name) for name in self.inputs}
+        graph = GraphWriter(self._graph.name or "decoder", list(inputs.values()))
+        values = {}
+        for name, value in inputs.items():
+            x = graph.op("Cast", value, name=f"{name}_float", to=ir.DataType.FLOAT)
+            known = self.inputs[name]
+            x = graph.op("Clip", x, graph.scalar(known.low), graph.scalar(known.high), name=f"{name}_clipped")
+            values[name] = self._reshaped(graph, x, [1, known.channels, 1, 1], name, len(self._source.sizes[name]))
+        self._plan.follow(graph, FLAVOURS[flavour], values)
+        made = []
+        for value in self._graph.outputs:
+            name, known = str(value.name), outputs[str(value.name)]
+            last = graph.op("Cast", values[known.name], name=f"{name}_int32", to=ir.DataType.INT32)
+            rank = len(value.shape) if value.shape is not None else 4
+            last = self._reshaped(graph, last, [1, known.channels], name, rank)
+            shape: list[int | str] = [1, known.channels, f"{name}_height", f"{name}_width"]
+            made.append((last, name, ir.DataType.INT32, shape[:rank]))
+        return graph.finish(made)
+
+    def _reshaped(self, graph: GraphWriter, x: ir.Value, sizes: list[int], name: str, rank: int) -> ir.Value:
+        """A vector as a picture, or back; nothing else."""
+        if rank != 2:
+            return x
+        return graph.op("Reshape", x, graph.constant(np.array(sizes, np.int64), f"{name}_sizes"), name=f"{name}_shaped")
+
+    def _integer_input(self, name: str) -> ir.Value:
+        given = next(value for value in self._source.prepared.graph.input if value.name == name)
+        sizes = [dim.dim_value or dim.dim_param or None for dim in given.type.tensor_type.shape.dim]
+        return ir.Value(name=name, type=ir.TensorType(ir.DataType.INT32), shape=ir.Shape(sizes))
+
+
+def _input(value: ir.Value, real: list[Float64]) -> Known:
+    """An input on one grid: of whole numbers where the calibration has no others, else as fine as 15 bits allow."""
+    peak = np.max([np.abs(each).max(initial=0) for each in real])
+    unit = float(exponent_to_hold(np.asarray(peak), HELD))
+    if value.dtype == ir.DataType.INT32:
+        unit = 0.0
+    elif all((each == np.rint(each)).all() for each in real):
+        unit = max(unit, 0.0)
+    step = 2.0**unit
+    integers: list[Float64] = [np.clip(np.rint(each / step), LOW, WIDE) for each in real]
+    return Known(str(value.name), np.full(real[0].shape[1], unit), real, integers, LOW, WIDE, given=True)
