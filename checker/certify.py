@@ -30,6 +30,7 @@ from nvc_check.exporter.certificate.targets import ASSUMPTIONS, TARGETS
 from nvc_check.exporter.certificate.verdicts import EXACT, NOT_EXACT, PROVED, Certificate
 from nvc_check.exporter.certificate.walk import certify as certify_model
 from nvc_check.models.artifacts.package import Package
+from nvc_check.models.artifacts.schema import document_text
 from nvc_check.models.digest import canonical_json
 from nvc_check.models.errors import BadArtifactError, ExportRefusedError, UsageError
 
@@ -99,14 +100,14 @@ class Certified:
     def to_json(self) -> str:
         document = {
             "schema": SCHEMA,
-            "source": self.source,
+            "source": document_text(self.source),
             "target": self.target,
             "exact": self.verdict(self.target) == EXACT,
             "verdict": self.verdict(self.target),
-            "measured": {file: asdict(found) for file, found in self.measured.items()},
+            "measured": {document_text(file): asdict(found) for file, found in self.measured.items()},
             "stored": None if self.differences is None else "differs" if self.differences else "agrees",
             "assumptions": {name: ASSUMPTIONS[name] for name in self.assumptions},
-            "graphs": {file: certificate.to_json() for file, certificate in self.certificates.items()},
+            "graphs": {document_text(file): made.to_json() for file, made in self.certificates.items()},
         }
         return canonical_json(document)
 

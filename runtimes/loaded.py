@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nvc_check.models.artifacts.package import Package
+from nvc_check.models.artifacts.schema import is_text
 from nvc_check.models.errors import NvcCheckError, RunFailedError
 from nvc_check.runtimes.leg import Engine, Tensors
 from nvc_check.runtimes.placement import Placement, exact_graphs
@@ -24,7 +29,10 @@ class LoadedGraphs:
         self._exact = exact_graphs(package) if path == "int" else frozenset[str]()
         self._stated = str(getattr(engine, "stated", ""))
         started = time.perf_counter()
-        self._graphs = {name: engine.load(file, name) for name, file in files.items()}
+        self._graphs = {}
+        for name, file in files.items():
+            with _named_in_text(file) as readable:
+                self._graphs[name] = engine.load(readable, name)
         self._seconds = time.perf_counter() - started
 
     def __contains__(self, name: str) -> bool:
@@ -65,3 +73,13 @@ def finite(name: str, tensor: NDArray[Any]) -> NDArray[Any]:
         bad = int(tensor.size - np.isfinite(tensor).sum())
         raise RunFailedError(f"{name} has {bad} values that are NaN or infinite, expected finite ones")
     return tensor
+
+
+@contextmanager
+def _named_in_text(file: Path) -> Iterator[Path]:
+    """`file`, or a copy where its name is no text in this locale: most engines cannot be told such a name."""
+    if is_text(str(file)):
+        yield file
+        return
+    with TemporaryDirectory(prefix="nvc-check-graph-") as folder:
+        yield Path(shutil.copy(file, folder))

@@ -44,6 +44,17 @@ def system_error(error: OSError) -> int:
     return UsageError.exit_code
 
 
+def missing_package(error: ModuleNotFoundError) -> int:
+    """What reads pictures, encodes or exports is installed with an extra only; a module of its own is its own fault."""
+    package = (error.name or "nvc_check").partition(".")[0]
+    if package == "nvc_check":
+        return internal_error(error)
+    error_line(
+        UsageError(f"{package} is not installed, and this command needs it; pip install 'nvc-check[export,cpu]'")
+    )
+    return UsageError.exit_code
+
+
 def internal_error(error: Exception) -> int:
     """One line that tells it from a verdict; the rest on request."""
     if "--verbose" in sys.argv or "-v" in sys.argv:

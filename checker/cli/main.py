@@ -12,7 +12,14 @@ import typer
 
 from nvc_check.checker.cli.compare import compare, record
 from nvc_check.checker.cli.console import any_encoding, error_line, output_console, shown_path, status
-from nvc_check.checker.cli.endings import INTERRUPTED, end_on_signals, internal_error, nobody_reads, system_error
+from nvc_check.checker.cli.endings import (
+    INTERRUPTED,
+    end_on_signals,
+    internal_error,
+    missing_package,
+    nobody_reads,
+    system_error,
+)
 from nvc_check.checker.cli.providers import providers
 from nvc_check.checker.cli.steps import SAMPLE_FRAMES, SAMPLE_SEED, SAMPLE_SIZE, OutOption, encode, render
 from nvc_check.checker.views.plain import plain
@@ -293,6 +300,8 @@ def main() -> None:
         code = nobody_reads()
     except OSError as error:
         code = system_error(error)
+    except ModuleNotFoundError as error:
+        code = missing_package(error)
     except Exception as error:
         code = internal_error(error)
     if code == INTERRUPTED:  # also what typer makes of Ctrl-C inside a command, silently

@@ -12,6 +12,7 @@ from nvc_check.checker.traces.fidelity import Fidelity, Outputs
 from nvc_check.checker.traces.file import TraceWriter
 from nvc_check.checker.traces.format import Trace, TracedFrame, TracedLeg, TracedNoise, TracedPath, TracedTensor
 from nvc_check.models.artifacts.package import Package
+from nvc_check.models.artifacts.schema import document_text
 from nvc_check.models.artifacts.symbols import Symbols
 from nvc_check.models.atomic import whole_file
 from nvc_check.models.errors import RunFailedError, UsageError
@@ -41,6 +42,7 @@ def record(
         UsageError: `out` cannot be written; a label of other characters than letters, digits, space and . + - _
     """
     check_names([spec])
+    label = document_text(label)
     if not re.fullmatch(r"[\w .+-]*", label):
         raise UsageError(f"--label {label!r}: expected letters, digits, spaces and . + - _")
     leg = LegProcess(spec, package.root)

@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 from onnx_ir.passes.common import InlinePass, LiftConstantsToInitializersPass, RemoveUnusedNodesPass
 from onnxscript.optimizer import fold_constants
 
+from nvc_check.models.artifacts.schema import document_text, is_text
 from nvc_check.models.errors import ExportRefusedError, UsageError
 
 OPSETS = range(9, 25)
@@ -57,7 +58,8 @@ class Source:
 def read_source(file: Path) -> Source:
     """Raises UsageError where `file` is no whole ONNX model, ExportRefusedError where it cannot be prepared."""
     try:
-        onnx.checker.check_model(file)
+        # by its path, as models may be larger than a protobuf; not where that is nothing that the checker could be told
+        onnx.checker.check_model(file if is_text(str(file)) else onnx.load(file))
         sparse = onnx.load(file, load_external_data=False).graph.sparse_initializer
         if sparse:
             raise ExportRefusedError(
@@ -70,7 +72,7 @@ def read_source(file: Path) -> Source:
         raise UsageError(
             f"{file}: not a whole ONNX model ({(str(error).splitlines() or [repr(error)])[0]}); is this the right file?"
         ) from error
-    return prepared_source(original, file.stem)
+    return prepared_source(original, document_text(file.stem))
 
 
 def prepared_source(original: onnx.ModelProto, name: str) -> Source:

@@ -14,7 +14,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nvc_check.models.artifacts.arrays import MOST_TEXT, array_of, entry_of
-from nvc_check.models.artifacts.schema import is_text, typed
+from nvc_check.models.artifacts.schema import document_text, is_text, typed
 from nvc_check.models.atomic import no_stream
 from nvc_check.models.digest import canonical_json, file_digest, in_32_bits
 from nvc_check.models.errors import BadArtifactError
@@ -97,7 +97,8 @@ class SymbolsWriter:
 
     def __init__(self, file: Path, package: str, source: dict[str, str]) -> None:
         self._archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
-        self._header: dict[str, Any] = {"schema": SCHEMA, "package": package, "source": source}
+        named = {key: document_text(name) for key, name in source.items()}
+        self._header: dict[str, Any] = {"schema": SCHEMA, "package": package, "source": named}
         self._frames: list[FrameInfo] = []
 
     def add(self, info: FrameInfo, symbols: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
@@ -111,7 +112,7 @@ class SymbolsWriter:
                 np.save(buffer, _narrow(tensor))
                 entry = zipfile.ZipInfo(f"{len(self._frames):06d}/{path}/{name}.npy")
                 self._archive.writestr(entry, buffer.getvalue(), zipfile.ZIP_DEFLATED, 1)
-        self._frames.append(info)
+        self._frames.append(replace(info, name=document_text(info.name)))
 
     def finish(self) -> None:
         document = {**self._header, "frames": [asdict(frame) for frame in self._frames]}

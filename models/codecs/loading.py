@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nvc_check.models.artifacts.schema import document_text
 from nvc_check.models.codecs.architectures import ARCHITECTURES, Codec
 from nvc_check.models.codecs.checkpoint import read_weights
 from nvc_check.models.codecs.other_codecs import needs_of
@@ -44,7 +45,7 @@ def load_codec(spelled: str) -> Codec:
             raise ExportRefusedError(
                 f"{spelled}: does not load as {weights.architecture} ({reason_of(error)})"
             ) from error
-        codec = _checked(file.name.split(".")[0], weights.architecture, model)
+        codec = _checked(document_text(file.name.split(".")[0]), weights.architecture, model)
         codec.notes = weights.notes
         return codec
     known = f"{', '.join(ARCHITECTURES)}, or a checkpoint of one"

@@ -20,6 +20,8 @@ import typer
 from nvc_check.checker.cli import main as cli
 from nvc_check.models.artifacts.package import Package
 
+CURE = "pip install 'nvc-check[export,cpu]'"
+CURE = "pip install 'nvc-check[export,cpu]'"
 NVC_CHECK = Path(sys.executable).with_name("nvc-check")
 COMMANDS = sorted(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]
 
@@ -79,6 +81,34 @@ def test_a_full_disk_is_no_error_of_this_program(
     assert ended(monkeypatch, arguments_of(name)) == 130
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_package_that_is_not_installed_is_named(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raising(ModuleNotFoundError("No module named 'torch'", name="torch.nn"), monkeypatch)
+    assert ended(monkeypatch, arguments_of(name)) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("nvc-check: torch is not installed") and "pip install 'nvc-check[export" in said
+    raising(ModuleNotFoundError("No module named 'nvc_check.lost'", name="nvc_check.lost"), monkeypatch)
+    assert ended(monkeypatch, arguments_of(name)) == 70
+
+
+@pytest.mark.parametrize("gone", ["torch", "PIL", "av"])
+def test_without_the_packages_of_export(gone: str, package: Package, clip: Path, symbols: Path, tmp_path: Path) -> None:
+    """Encoding needs them and says so; decoding needs none of them."""
+    without = f"import sys; sys.modules[{gone!r}] = None\nfrom nvc_check.checker.cli.main import main; main()"
+
+    def ran(*words: str | Path) -> tuple[int, str]:
+        command = [sys.executable, "-W", "ignore", "-c", without, *map(str, words)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    encode = ["compare", package.root, "--input", clip, "--providers", "exact,cpu"]
+    assert ran(*encode) == (2, f"nvc-check: {gone} is not installed, and this command needs it; {CURE}\n")
+    record = ["record", package.root, "--symbols", symbols, "--provider", "cpu", "--out", tmp_path / "cpu.trace"]
+    assert ran(*record) == (0, "")
+
+
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(monkeypatch, ["--version"]) == 0
     assert capsys.readouterr().out == f"nvc-check {version('nvc-check')}\n"
@@ -105,13 +135,13 @@ def alive(process: int) -> bool:
     ("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 128 + 15), (signal.SIGHUP, 128 + 1)]
 )
 def test_legs_end_with_the_command(
-    number: signal.Signals, code: int, package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: signal.Signals, code: int, package: Package, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within 2 s, and their temporary folders with them, also when nobody could tell them."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch))
-    words: list[str | Path] = [NVC_CHECK, "compare", package.root, "--providers", "cpu,exact,openvino"]
+    words: list[str | Path] = [NVC_CHECK, "compare", package.root, "--input", clip, "--providers", "cpu,exact,openvino"]
     running = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
     while len(legs := descendants(running.pid)) < 3 or not any(scratch.rglob("nvc-check-leg-*")):

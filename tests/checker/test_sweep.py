@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from checker.third_party import install_engines
 
 from nvc_check.checker.compare.sweep import variants
 from nvc_check.models.artifacts.package import Package
@@ -65,3 +66,52 @@ def test_refused(
 ) -> None:
     """Exit code 2 and one line."""
     assert says in refused(2, ["compare", str(package.root), "--symbols", str(symbols), *words])
+
+
+FAILS_LATER = """
+import os
+from pathlib import Path
+from nvc_check.runtimes.leg import EngineInfo
+from nvc_check.runtimes.oracle import engine as oracle
+
+KNOBS = {"way": ("a", "b", "c", "d", "e")}
+
+def open_engine(spec, package):
+    way = spec.options.get("way", "a")
+    opened = Path(os.environ["OPENED"]) / way
+    opened.mkdir(exist_ok=True)
+    (opened / str(os.getpid())).touch()
+    return Engine(oracle.open_engine(type(spec).parse("exact"), package), way, len(list(opened.iterdir())))
+
+class Engine:
+    paths, flavour = ("int",), "qdq"
+
+    def __init__(self, exact, way, times):
+        self.exact, self.fails = exact, way == "a" and times > 2
+        self.info = EngineInfo("third party", "1.0", "cpu", {"way": way})
+
+    def load(self, model, graph):
+        runnable = self.exact.load(model, graph)
+        def run(inputs):
+            if self.fails:
+                raise ValueError("out of ideas")
+            return runnable(inputs)
+        return run
+"""
+
+
+def test_a_base_that_fails_later_has_failed(
+    command: Command, package: Package, symbols: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opened to be asked for its knobs, then beside three variants, then beside the fourth: there it fails."""
+    install_engines(tmp_path / "site", {"later": FAILS_LATER}, monkeypatch)
+    (tmp_path / "opened").mkdir()
+    monkeypatch.setenv("OPENED", str(tmp_path / "opened"))
+    words = ["compare", package.root, "--symbols", symbols, "--sweep", "later", "--json", "-"]
+    code, out, _ = command(*words)
+    report = json.loads(out)
+    assert len(list((tmp_path / "opened" / "a").iterdir())) == 3
+    base = next(leg for leg in report["legs"] if leg["name"] == "later")
+    assert (code, base["status"], base["reason"]) == (6, "failed", "later: inference failed (out of ideas)")
+    verdicts = {row["value"]: row["int"]["verdict"] for row in report["sweep"]}
+    assert verdicts == {"b": "identical", "c": "identical", "d": "identical", "e": "not compared"}

@@ -45,12 +45,15 @@ VALUES: Final[list[Any]] = [
 
 @dataclass(frozen=True)
 class Originals:
-    """Whole files, for copies that are altered."""
+    """Whole files, for copies that are altered; `media` are pictures and clips, `pictures` a folder to calibrate on."""
 
     package: Path
     symbols: Path
     trace: Path
     other_trace: Path
+    checkpoint: Path
+    media: tuple[Path, ...]
+    pictures: Path
 
 
 def mutated_json(document: Any, rng: Rng) -> Any:
@@ -251,11 +254,3 @@ def mutated_model(model: onnx.ModelProto, rng: Rng) -> bytes:
         with contextlib.suppress(ValueError, TypeError):  # what a protobuf cannot hold
             changes[int(rng.integers(len(changes)))]()
     return model.SerializeToString()
-
-
-KINDS: Final[dict[str, Callable[[Originals, Path, Rng], list[str]]]] = {
-    "package": altered_package,
-    "trace": altered_trace,
-    "symbols": altered_symbols,
-    "onnx": altered_model,
-}

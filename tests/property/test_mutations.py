@@ -28,4 +28,4 @@ def test_what_a_fault_is(code: int) -> None:
     assert not well and lines[0].startswith("mutant 7 (onnx)") and lines[-1] == "1 mutants, 1 faults"
     assert report([(7, Ended("onnx", 4, "", ""))])[1]
     lines, well = report([(number, Ended("onnx", 4, "", "")) for number in range(MANY)])
-    assert not well and "nothing was refused of: package, symbols, trace" in lines
+    assert not well and "nothing was refused of: checkpoint, media, package, symbols, trace" in lines
