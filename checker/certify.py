@@ -30,9 +30,9 @@ from nvc_check.exporter.certificate.targets import ASSUMPTIONS, TARGETS
 from nvc_check.exporter.certificate.verdicts import EXACT, NOT_EXACT, PROVED, Certificate
 from nvc_check.exporter.certificate.walk import certify as certify_model
 from nvc_check.models.artifacts.package import Package
-from nvc_check.models.artifacts.schema import document_text
 from nvc_check.models.digest import canonical_json
 from nvc_check.models.errors import BadArtifactError, ExportRefusedError, UsageError
+from nvc_check.models.text import document_text
 
 SCHEMA = "nvc-check/certificate/1"
 STORED = "certificate.json"

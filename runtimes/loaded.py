@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nvc_check.models.artifacts.package import Package
-from nvc_check.models.artifacts.schema import is_text
 from nvc_check.models.errors import NvcCheckError, RunFailedError
+from nvc_check.models.text import is_text
 from nvc_check.runtimes.leg import Engine, Tensors
 from nvc_check.runtimes.placement import Placement, exact_graphs
 

@@ -12,10 +12,10 @@ from nvc_check.checker.traces.fidelity import Fidelity, Outputs
 from nvc_check.checker.traces.file import TraceWriter
 from nvc_check.checker.traces.format import Trace, TracedFrame, TracedLeg, TracedNoise, TracedPath, TracedTensor
 from nvc_check.models.artifacts.package import Package
-from nvc_check.models.artifacts.schema import document_text
 from nvc_check.models.artifacts.symbols import Symbols
 from nvc_check.models.atomic import whole_file
 from nvc_check.models.errors import RunFailedError, UsageError
+from nvc_check.models.text import document_text
 from nvc_check.runtimes.leg import LegSpec
 from nvc_check.runtimes.process.running import LegProcess
 from nvc_check.runtimes.registry import check_names

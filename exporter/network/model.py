@@ -19,8 +19,8 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 from onnx_ir.passes.common import InlinePass, LiftConstantsToInitializersPass, RemoveUnusedNodesPass
 from onnxscript.optimizer import fold_constants
 
-from nvc_check.models.artifacts.schema import document_text, is_text
 from nvc_check.models.errors import ExportRefusedError, UsageError
+from nvc_check.models.text import document_text, is_text
 
 OPSETS = range(9, 25)
 DETACHED = 4  # the first IR version whose initializers need not be inputs

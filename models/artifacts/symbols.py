@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nvc_check.models.artifacts.arrays import MOST_TEXT, array_of, entry_of
-from nvc_check.models.artifacts.schema import document_text, is_text, typed
+from nvc_check.models.artifacts.schema import typed
 from nvc_check.models.atomic import no_stream
 from nvc_check.models.digest import canonical_json, file_digest, in_32_bits
 from nvc_check.models.errors import BadArtifactError
+from nvc_check.models.text import document_text, is_text
 
 SCHEMA = "nvc-check/symbols/2"
 PATHS = ("fp32", "int")

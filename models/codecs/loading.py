@@ -10,13 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nvc_check.models.artifacts.schema import document_text
 from nvc_check.models.codecs.architectures import ARCHITECTURES, Codec
 from nvc_check.models.codecs.checkpoint import read_weights
 from nvc_check.models.codecs.other_codecs import needs_of
 from nvc_check.models.codecs.seeded import seeded
 from nvc_check.models.codecs.state_file import reason_of
 from nvc_check.models.errors import ExportRefusedError, UsageError
+from nvc_check.models.text import document_text
 
 
 def load_codec(spelled: str) -> Codec:

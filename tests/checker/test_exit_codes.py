@@ -103,9 +103,18 @@ def test_without_the_packages_of_export(gone: str, package: Package, clip: Path,
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.returncode, done.stderr
 
-    encode = ["compare", package.root, "--input", clip, "--providers", "exact,cpu"]
+    encode: list[str | Path] = ["compare", package.root, "--input", clip, "--providers", "exact,cpu"]
     assert ran(*encode) == (2, f"nvc-check: {gone} is not installed, and this command needs it; {CURE}\n")
-    record = ["record", package.root, "--symbols", symbols, "--provider", "cpu", "--out", tmp_path / "cpu.trace"]
+    record: list[str | Path] = [
+        "record",
+        package.root,
+        "--symbols",
+        symbols,
+        "--provider",
+        "cpu",
+        "--out",
+        tmp_path / "cpu.trace",
+    ]
     assert ran(*record) == (0, "")
 
 

@@ -18,8 +18,8 @@ from checker.test_picture_examples import net
 from PIL import Image
 
 from nvc_check.models.artifacts.package import Package
-from nvc_check.models.artifacts.schema import document_text, is_text
 from nvc_check.models.artifacts.symbols import Symbols
+from nvc_check.models.text import document_text, is_text
 
 Command = Callable[..., Any]
 NAMES = {"of another encoding": (os.fsdecode(b"caf\xe9"), "caf\\xe9"), "of two scripts": ("é 日本", "é 日本")}
@@ -35,6 +35,11 @@ def picture(file: Path) -> Path:
 def names_in(file: Path, package: Package) -> tuple[str, str]:
     with Symbols(file, package.manifest.digest) as symbols:
         return symbols.source["source"], symbols.frames[0].name
+
+
+def in_the_c_locale(*words: str | Path) -> subprocess.CompletedProcess[bytes]:
+    program = Path(sys.executable).with_name("nvc-check")
+    return subprocess.run([program, *words], env={**os.environ, **NO_UTF8}, capture_output=True, check=False)
 
 
 @pytest.mark.parametrize("kind", NAMES)
@@ -82,8 +87,7 @@ def test_the_c_locale_writes_the_same_document(package: Package, tmp_path: Path,
     given = picture(tmp_path / "ü 日本.png")
     here, there = tmp_path / "here.npz", tmp_path / "là.npz"
     assert command("symbols", package.root, "--input", given, "--out", here).code == 0
-    words = [Path(sys.executable).with_name("nvc-check"), "symbols", package.root, "--input", given, "--out", there]
-    ran = subprocess.run(words, env={**os.environ, **NO_UTF8}, capture_output=True, check=False)
+    ran = in_the_c_locale("symbols", package.root, "--input", given, "--out", there)
     assert (ran.returncode, ran.stderr) == (0, b"")
     assert there.read_bytes() == here.read_bytes()
     assert names_in(there, package) == (given.name, given.name)
@@ -91,14 +95,10 @@ def test_the_c_locale_writes_the_same_document(package: Package, tmp_path: Path,
 
 def test_the_c_locale_has_ascii_tables_and_lines(package: Package, tmp_path: Path) -> None:
     given = picture(tmp_path / "ü.png")
-    program = [Path(sys.executable).with_name("nvc-check")]
-    words = ["compare", package.root, "--input", given, "--providers", "exact,cpu"]
-    ran = subprocess.run([*program, *words], env={**os.environ, **NO_UTF8}, capture_output=True, check=False)
+    ran = in_the_c_locale("compare", package.root, "--input", given, "--providers", "exact,cpu")
     assert (ran.returncode, ran.stderr) == (0, b"")
     assert ran.stdout.isascii() and b"int: identical: 0 of" in ran.stdout
-    ran = subprocess.run(
-        [*program, "certify", tmp_path / "日本.onnx"], env={**os.environ, **NO_UTF8}, capture_output=True, check=False
-    )
+    ran = in_the_c_locale("certify", tmp_path / "日本.onnx")
     assert ran.returncode == 2 and ran.stderr.isascii() and ran.stderr.count(b"\n") == 1
 
 

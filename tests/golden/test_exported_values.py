@@ -14,17 +14,19 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 from exporter.test_onnx_decoders import Array, model, node
+from numpy.typing import NDArray
 from onnx import ModelProto
 from property.fuzz import on_onnxruntime, on_oracle
 
 from nvc_check.exporter.graph_compiler import CompiledGraph, compile_graph
+from nvc_check.exporter.graph_reader import Example
 from nvc_check.exporter.network.model import prepared_source
 from nvc_check.models.artifacts.package import Package
 
 SIDE = 6
 
 
-def coarse(*shape: int, seed: int = 0, bits: int = 4) -> Array:
+def coarse(*shape: int, seed: int = 0, bits: int = 4) -> NDArray[np.float32]:
     """Multiples of 2^-bits in (-1, 1)."""
     steps = np.random.default_rng(seed).integers(1 - 2**bits, 2**bits, shape)
     return np.ldexp(steps.astype(np.float32), -bits)
@@ -67,8 +69,8 @@ GRAPHS: dict[str, ModelProto] = {
             "w": W,
             "v": coarse(4, 8, 3, 3, seed=7),
             "scales": np.array([1, 1, 2, 2], np.float32),
-            "low": np.float32(-8),
-            "high": np.float32(8),
+            "low": np.array(-8, np.float32),
+            "high": np.array(8, np.float32),
         },
     ),
     "product of two tensors": model(
@@ -83,7 +85,7 @@ GRAPHS: dict[str, ModelProto] = {
 
 
 def exported(name: str, bits: int) -> CompiledGraph:
-    examples = [{"x": coarse(1, 4, SIDE, SIDE + 1, seed=seed, bits=3) * 4} for seed in range(20, 23)]
+    examples: list[Example] = [{"x": 4 * coarse(1, 4, SIDE, SIDE + 1, seed=seed, bits=3)} for seed in range(20, 23)]
     return compile_graph(prepared_source(GRAPHS[name], "golden"), examples, bits)
 
 

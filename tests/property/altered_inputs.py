@@ -32,7 +32,7 @@ def made_media(folder: Path) -> list[Path]:
     for name, coder in (("clip.mkv", "ffv1"), ("clip.avi", "mjpeg"), ("clip.mp4", "mpeg4")):
         files.append(folder / name)
         with av.open(str(files[-1]), "w") as container:
-            stream = container.add_stream(coder, rate=25)
+            stream: Any = container.add_stream(coder, rate=25)
             stream.width = stream.height = SIDE
             stream.pix_fmt = "yuvj420p" if coder == "mjpeg" else "yuv420p"
             for frame in frames:
