@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from nvc_check.checker.cli.compare import compare, record
-from nvc_check.checker.cli.console import any_encoding, error_line, output_console, shown_path, status
+from nvc_check.checker.cli.console import any_encoding, error_line, output_console, quiet_libraries, shown_path, status
 from nvc_check.checker.cli.endings import (
     INTERRUPTED,
     end_on_signals,
@@ -280,6 +280,7 @@ app.command()(providers)
 def main() -> None:
     """Runs the command line; the only place that exits."""
     any_encoding()
+    quiet_libraries()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # deprecations inside torch and compressai, nothing a user can act on
     end_on_signals()

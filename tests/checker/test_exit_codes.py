@@ -6,6 +6,7 @@ import errno
 import functools
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 import typer
+from PIL import Image
 
 from nvc_check.checker.cli import main as cli
 from nvc_check.models.artifacts.package import Package
@@ -116,6 +118,19 @@ def test_without_the_packages_of_export(gone: str, package: Package, clip: Path,
         tmp_path / "cpu.trace",
     ]
     assert ran(*record) == (0, "")
+
+
+def test_what_libraries_log_is_no_second_line(package: Package, tmp_path: Path) -> None:
+    """Pillow logs an error of a TIFF whose pixels have 55,043 samples; logging shows it unless it is told not to."""
+    file = tmp_path / "many.tiff"
+    Image.new("RGB", (64, 64)).save(file)
+    samples = struct.pack("<HHI", 277, 3, 1)
+    assert file.read_bytes().count(samples) == 1
+    at = file.read_bytes().index(samples) + len(samples)
+    file.write_bytes(file.read_bytes()[:at] + struct.pack("<H", 55043) + file.read_bytes()[at + 2 :])
+    words = [NVC_CHECK, "symbols", package.root, "--input", file, "--out", tmp_path / "symbols.npz"]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2 and ran.stderr.count("\n") == 1 and "many.tiff: TIFF, but damaged" in ran.stderr
 
 
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

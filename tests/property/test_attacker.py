@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import pytest
 from property.attacker.drawn import drawn
-from property.attacker.judging import EXACT, FAILED, REFUSED, Certifier, Verdicts, certified, everything_exact
+from property.attacker.judging import (
+    EXACT,
+    FAILED,
+    REFUSED,
+    Certifier,
+    Judged,
+    Verdicts,
+    certified,
+    everything_exact,
+    judge,
+)
 from property.attacker.run import USUAL_LEGS, Tally, attacked
 
 FIRST, GRAPHS, CONTROLS = 2_000_000, 300, 40
@@ -66,6 +77,21 @@ def test_a_certificate_that_refuses_everything_is_vacuous(tmp_path: Path) -> Non
 def test_a_crash_is_said_and_does_not_end_the_run(tmp_path: Path) -> None:
     tally = attack(range(FIRST, FIRST + 2), tmp_path, ends_the_process)
     assert tally.counts["drawn"] == tally.counts["certificate raised"] == 2
+
+
+@pytest.mark.parametrize("any_size", [False, True])
+def test_inputs_too_small_say_nothing_of_graphs_of_any_size_only(any_size: bool) -> None:
+    """And only where the graph itself cannot be computed, not where a leg alone gives nothing."""
+    nothing = dict.fromkeys(("oracle", "ort off", "ort all"), FAILED)
+    judged = Judged(FIRST, True, "", everything_exact(onnx.ModelProto()), nothing, any_size=any_size)
+    assert (judged.wrong(EXACT) == {}) == any_size
+    assert replace(judged, legs={**nothing, "oracle": ""}).wrong(EXACT)
+
+
+def test_the_graph_that_was_given_one_row_too_few() -> None:
+    """An exported decoder with a 3x3 kernel, drawn with one row."""
+    judged = judge(1_017_167, USUAL_LEGS)
+    assert judged.claim("oracle") == EXACT and judged.untaken() and judged.wrong(EXACT) == {}
 
 
 def test_a_seed_gives_the_same_graph_again() -> None:

@@ -88,6 +88,7 @@ class Tally:
             print(f"seed {judged.seed}: the certificate raised {judged.raised}: {judged.operators}", flush=True)
         self.verdicts.update(judged.verdicts.items())
         self.legs.update(leg for leg, found in judged.legs.items() if not found.startswith(FAILED))
+        self.counts["inputs too small for the graph"] += judged.untaken()
         self.counts["crashed once"] += judged.spoiled
         self.counts["zeros of the other sign"] += bool(judged.zeros)
         for leg, found in judged.wrong(PROVED).items():
