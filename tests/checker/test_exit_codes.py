@@ -128,7 +128,7 @@ def test_what_libraries_log_is_no_second_line(package: Package, tmp_path: Path) 
     assert file.read_bytes().count(samples) == 1
     at = file.read_bytes().index(samples) + len(samples)
     file.write_bytes(file.read_bytes()[:at] + struct.pack("<H", 55043) + file.read_bytes()[at + 2 :])
-    words = [NVC_CHECK, "symbols", package.root, "--input", file, "--out", tmp_path / "symbols.npz"]
+    words: list[str | Path] = [NVC_CHECK, "symbols", package.root, "--input", file, "--out", tmp_path / "symbols.npz"]
     ran = subprocess.run(words, capture_output=True, text=True, check=False)
     assert ran.returncode == 2 and ran.stderr.count("\n") == 1 and "many.tiff: TIFF, but damaged" in ran.stderr
 
