@@ -45,7 +45,13 @@ VALUES: Final[list[Any]] = [
 
 @dataclass(frozen=True)
 class Originals:
-    """Whole files, for copies that are altered; `media` are pictures and clips, `pictures` a folder to calibrate on."""
+    """Whole files, for copies that are altered.
+
+    Attributes:
+        media: pictures and clips.
+        pictures: a folder to calibrate on.
+        export_seconds: what exporting the whole checkpoint takes here.
+    """
 
     package: Path
     symbols: Path
@@ -54,6 +60,7 @@ class Originals:
     checkpoint: Path
     media: tuple[Path, ...]
     pictures: Path
+    export_seconds: float
 
 
 def mutated_json(document: Any, rng: Rng) -> Any:
