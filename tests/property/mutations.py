@@ -2,8 +2,9 @@
 
 A package, a trace, a symbols file, an ONNX file, a checkpoint, a picture or a clip, each with one thing changed: bytes,
 a length, a field of a document, its type or size, the digests made to fit again or not. Whatever is in them, a command
-ends within SECONDS, of a checkpoint that is exported above what the whole one takes, with a documented exit code and one
-line, and takes no more memory than GROWN above what the whole file needs. Exit code 1: one did not. Every mutant is made from its number: --mutants 1 --first NUMBER repeats it.
+ends within SECONDS (of a checkpoint: and what exporting the whole one takes) with a documented exit code and one line,
+and takes no more memory than GROWN above what the whole file needs. Exit code 1: one did not. Every mutant is made from
+its number: --mutants 1 --first NUMBER repeats it.
 """
 
 from __future__ import annotations
