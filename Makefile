@@ -57,9 +57,10 @@ check: install
 lint-workflows:
 	.ci/lint-workflows
 
-# Two at a time, each file in one process: its fixtures are made once. WORKERS=0 runs all in one.
+# Two at a time, each file in one process: its fixtures are made once. WORKERS=0 runs all in one. A process that an engine
+# ends is a failure: pytest-xdist waits for ever for what it starts in its place.
 test: check legs
-	CONFORMANCE_LEGS='$(TESTED)' $(BIN)/pytest -n $(WORKERS) --dist loadfile
+	CONFORMANCE_LEGS='$(TESTED)' $(BIN)/pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0
 	$(MAKE) full VALUES=10000000 SIZE=384x256
 
 # Each leg records a trace of its own, and fails alone; the traces are merged, and the table stays beside them.

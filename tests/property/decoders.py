@@ -77,6 +77,11 @@ def check(seed: int, core: openvino.Core) -> CheckedDecoder:
     return CheckedDecoder(targets, different, values, noise)
 
 
+def check_alone(seed: int) -> CheckedDecoder:
+    """`check` with an OpenVINO of its own."""
+    return check(seed, openvino.Core())
+
+
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--decoders", type=int, default=100)

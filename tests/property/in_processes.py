@@ -14,9 +14,12 @@ Found = TypeVar("Found")
 
 
 def in_processes(
-    check: Callable[[Item], Found], items: Sequence[Item], processes: int = 2
+    check: Callable[[Item], Found], items: Sequence[Item], processes: int = 2, *, again: bool = False
 ) -> Iterator[tuple[Item, Found | None]]:
-    """(item, what `check` found) in the items' order; None where the process ended."""
+    """(item, what `check` found) in the items' order; None where the process ended.
+
+    `again`: such an item is tried once more, alone in a process, as an engine may end by what it ran before.
+    """
     idle: SimpleQueue[ProcessPoolExecutor] = SimpleQueue()
     for _ in range(processes):
         idle.put(_process())
@@ -24,12 +27,17 @@ def in_processes(
     def one(item: Item) -> Found | None:
         worker = idle.get()
         try:
-            return worker.submit(check, item).result()
+            found = worker.submit(check, item).result()
         except BrokenProcessPool:
             worker = _process()
-            return None
+        else:
+            return found
         finally:
             idle.put(worker)
+        if not again:
+            return None
+        ((_, retried),) = in_processes(check, [item], 1)
+        return retried
 
     with ThreadPoolExecutor(processes) as threads:
         yield from zip(items, threads.map(one, items), strict=True)

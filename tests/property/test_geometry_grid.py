@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from property.ends_once import ends_once
 from property.geometry_grid import (
     EMPTY,
     EXACT,
@@ -81,6 +83,10 @@ def test_an_empty_output_is_counted_apart() -> None:
     assert check(empty).verdict == EMPTY
 
 
-def test_a_process_that_ends_ends_only_its_own_check() -> None:
+def test_a_process_that_ends_ends_only_its_own_check(tmp_path: Path) -> None:
     assert list(in_processes(abs, [-2, 3])) == [(-2, 2), (3, 3)]
     assert list(in_processes(os._exit, [5], processes=1)) == [(5, None)]
+    assert list(in_processes(os._exit, [5], processes=1, again=True)) == [(5, None)]
+    once, twice = (str(tmp_path / name) for name in ("once", "twice"))
+    assert list(in_processes(ends_once, [once], 1)) == [(once, None)]
+    assert list(in_processes(ends_once, [twice], 1, again=True)) == [(twice, True)]
