@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Literal
@@ -44,6 +45,16 @@ def refusal(file: Path) -> str:
     assert "\n" not in message
     assert message.startswith(f"{file}: ")
     return message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("coding", CODINGS)
+def test_writing_and_reading_leave_no_real_time_thread(tmp_path: Path, coding: Coding) -> None:
+    """An encoder's real-time threads made later tests of the same process wait for ever."""
+    policies = [{os.sched_getscheduler(int(task.name)) for task in Path("/proc/self/task").iterdir()}]
+    read(write(tmp_path / f"grid.{coding}", picture(tiles(2), coding)))
+    policies.append({os.sched_getscheduler(int(task.name)) for task in Path("/proc/self/task").iterdir()})
+    assert policies[1] <= policies[0]
 
 
 @pytest.mark.parametrize("coding", CODINGS)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,11 +43,27 @@ def u32(*values: int) -> bytes:
     return b"".join(value.to_bytes(4, "big") for value in values)
 
 
+@contextmanager
+def _usual_scheduling() -> Iterator[None]:
+    """SVT-AV1, run by root, leaves its caller in real time (SCHED_FIFO 99), and every thread that is started later too.
+
+    Thread pools that spin there take all processors from the thread that they wait for, and nothing goes on.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
+
+
 def movie(frames: list[npt.NDArray[np.uint8]], coding: Literal["heic", "avif"], pixels: str = "yuv420p") -> bytes:
     """An MP4 of (H, W, 3) uint8 frames."""
     codec = CODINGS[coding][0]
     target = io.BytesIO()
-    with av.open(target, "w", format="mp4") as container:
+    with _usual_scheduling(), av.open(target, "w", format="mp4") as container:
         video = container.add_stream(codec, rate=30, options=OPTIONS[codec])
         assert isinstance(video, av.VideoStream)
         video.height, video.width = frames[0].shape[:2]
