@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from nvc_check.exporter.graph_reader import Example, GraphReader, SiteLoss, as_picture
 from nvc_check.exporter.lower.flavours import FLAVOURS
-from nvc_check.exporter.lower.values import Known, decibels
+from nvc_check.exporter.lower.values import Known, PlannedLayer, decibels
 from nvc_check.exporter.network.equalize import bends_as_relus
 from nvc_check.exporter.network.model import Source, with_sizes
 from nvc_check.exporter.network.rewrite import simplify
 from nvc_check.exporter.network.verify import on_onnxruntime, original_outputs, other_size
 from nvc_check.models.artifacts.package import GridTensor
 from nvc_check.models.errors import ExportRefusedError, UsageError
+from nvc_check.models.precision import Precisions
 
 SAME = 60.0  # dB: what was read of the graph against what ONNX Runtime makes of the file; float32 rounds at 120 or so
 TURNED_LEAST = 20.0
@@ -34,7 +35,7 @@ class CompiledGraph:
         inputs, outputs: their grids.
         noise: output -> signal to noise against ONNX Runtime's run of the original over the calibration, dB.
         losses: of every node, in the order of the graph.
-        activation_bits: 8, or 16.
+        layers: what stands in the place of each.
     """
 
     graphs: dict[str, ir.Model]
@@ -42,27 +43,28 @@ class CompiledGraph:
     outputs: dict[str, GridTensor]
     noise: dict[str, float]
     losses: tuple[SiteLoss, ...]
-    activation_bits: int
+    layers: tuple[PlannedLayer, ...]
 
 
-def compile_graph(source: Source, examples: list[Example], activation_bits: int = 8) -> CompiledGraph:
-    """The integer form, with activations of 8 or 16 bits.
+def compile_graph(source: Source, examples: list[Example], precisions: Precisions | None = None) -> CompiledGraph:
+    """The integer form.
 
     Args:
         examples: inputs by name, each of the shape that the original has, with batch 1.
-        activation_bits: 8, or 16, which layers read in limbs: nearer to float, and slower.
+        precisions: of its layers, w8a8 by default; above 8 bits they read limbs: nearer to float, and slower.
 
     Raises:
         ExportRefusedError: an operator or attribute without exact form, by name, with what would make it exact; a bound
             that cannot hold; a graph that was read as another than ONNX Runtime runs.
-        UsageError: an example of a wrong shape.
+        UsageError: an example of a wrong shape; a pattern of `precisions` that fits no layer.
     """
+    precisions = precisions or Precisions()
     _check_examples(source, examples)
     wanted = list(original_outputs(source, examples))
-    made = _compiled(source, examples, wanted, fine=activation_bits > 8, apart=False)
+    made = _compiled(source, examples, wanted, precisions, apart=False)
     if min(made.noise.values()) < GOOD:
         # LeakyRelu and PRelu as Relus are nearer to float, and slower
-        other = _compiled(source, examples, wanted, fine=activation_bits > 8, apart=True)
+        other = _compiled(source, examples, wanted, precisions, apart=True)
         made = max(made, other, key=lambda each: min(each.noise.values()))
     if source.open_size:
         _check_other_size(source, made, examples[0])
@@ -102,13 +104,18 @@ def _check_other_size(source: Source, made: CompiledGraph, example: Example) -> 
 
 
 def _compiled(
-    source: Source, examples: list[Example], wanted: list[dict[str, NDArray[np.float32]]], *, fine: bool, apart: bool
+    source: Source,
+    examples: list[Example],
+    wanted: list[dict[str, NDArray[np.float32]]],
+    precisions: Precisions,
+    *,
+    apart: bool,
 ) -> CompiledGraph:
     model = with_sizes(source.prepared, examples[0])
     simplify(model.graph, open_size=source.open_size)
     if apart:
         bends_as_relus(model.graph)
-    reader = GraphReader(model, source, examples, fine=fine)
+    reader = GraphReader(model, source, examples, precisions)
     for node in list(model.graph):
         reader.read(node)
     outputs = reader.finish()
@@ -120,7 +127,7 @@ def _compiled(
         {name: reader.grid(name, known) for name, known in outputs.items()},
         {name: decibels([as_picture(each[name]) for each in wanted], known.made()) for name, known in outputs.items()},
         tuple(reader.losses),
-        16 if fine else 8,
+        reader.layers,
     )
 
 

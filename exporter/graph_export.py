@@ -20,8 +20,10 @@ from nvc_check.exporter.network.model import Source, read_source
 from nvc_check.models.artifacts.package import MOST_DECIBELS, USER_GRAPH, Manifest, Package, is_package, write_manifest
 from nvc_check.models.atomic import whole_folder
 from nvc_check.models.errors import ExportRefusedError
+from nvc_check.models.precision import Precision, Precisions
 
 MIN_SNR = 20.0  # dB: below, the integer graph is another function
+FINER = (Precision(8, 16), Precision(12, 12), Precision(16, 16))  # what comes nearer to float, in this order
 WORST = 3  # sites that a refusal names
 
 
@@ -61,25 +63,27 @@ def export_source(
     progress: Callable[[str], None] = lambda step: None,
     *,
     min_snr: float = MIN_SNR,
-    activation_bits: int = 8,
+    precisions: Precisions | None = None,
     peak: float | None = None,
     targets: Iterable[str] = (),
 ) -> UserExport:
-    """Writes the package `out` of an ONNX decoder, at precision `w8a8` or, with `activation_bits` 16, `w8a16`.
+    """Writes the package `out` of an ONNX decoder.
 
     Args:
         calibration: its inputs by name, float32, each of the shape that the file states, with batch 1.
         min_snr: of every output, in dB.
+        precisions: of its layers, w8a8 by default.
         peak: value of white, where the one input is a picture.
         targets: of the certificate, for which it must be exact in some flavour.
 
     Raises:
         ExportRefusedError: an operator without exact form, by name; a bound that cannot hold; less than `min_snr`.
-        UsageError: not such a decoder, no calibration, or `out` cannot be written.
+        UsageError: not such a decoder, no calibration, a layer that is not there, or `out` cannot be written.
     """
     progress("quantizing")
-    made = compile_graph(source, list(calibration), activation_bits)
-    _refuse_noise(made, min_snr)
+    precisions = precisions or Precisions()
+    made = compile_graph(source, list(calibration), precisions)
+    _refuse_noise(made, min_snr, precisions.default)
     with whole_folder(out, is_package) as folder:
         (folder / "fp32").mkdir()
         (folder / "int").mkdir()
@@ -96,7 +100,7 @@ def export_source(
             name=source.name,
             architecture="onnx",
             kind="graph",
-            precision=f"w8a{made.activation_bits}",
+            precision=str(precisions.default),
             scope="decoder",
             exact=True,
             multiple=1,
@@ -105,17 +109,30 @@ def export_source(
             digest="",
             inputs={name: replace(grid, peak=peak) for name, grid in made.inputs.items()},
             outputs=made.outputs,
+            layers=_layers_apart(made, precisions),
             fidelity={name: min(round(found, 2), MOST_DECIBELS) for name, found in made.noise.items()},
         )
         write_manifest(folder, manifest)
     return UserExport(Package.open(out), made.noise, made.losses, source.notes)
 
 
-def _refuse_noise(made: CompiledGraph, min_snr: float) -> None:
+def finer_than(precision: Precision) -> Precision | None:
+    """What comes nearer to float than `precision`."""
+    return next((each for each in FINER if each > precision), None)
+
+
+def _layers_apart(made: CompiledGraph, precisions: Precisions) -> dict[str, str]:
+    """Layer -> its precision, of those that have another one than the graph."""
+    usual = str(precisions.default)
+    return {layer.name: layer.precision for layer in made.layers if layer.precision != usual}
+
+
+def _refuse_noise(made: CompiledGraph, min_snr: float, precision: Precision) -> None:
     for output, found in made.noise.items():
         if found >= min_snr:
             continue
-        cure = "try --precision w8a16, " if made.activation_bits == 8 else ""
+        finer = finer_than(precision)
+        cure = f"try --precision {finer}, " if finer else ""
         drops = sorted(_drops(made.losses), key=lambda each: each[0])[:WORST]
         named = ", ".join(f"{site.name} ({site.op_type}, {site.decibels:.1f} dB)" for _, site in drops)
         raise ExportRefusedError(

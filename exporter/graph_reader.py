@@ -17,12 +17,14 @@ from nvc_check.exporter.lower.flavours import FLAVOURS
 from nvc_check.exporter.lower.operators import OPERATORS
 from nvc_check.exporter.lower.readers import Readers
 from nvc_check.exporter.lower.site import Site
-from nvc_check.exporter.lower.values import HELD, WIDE, Float64, Known, Plan, noise
+from nvc_check.exporter.lower.values import HELD, WIDE, Float64, Known, Plan, PlannedLayer, noise
+from nvc_check.exporter.network.graphs import LAYERS
 from nvc_check.exporter.network.model import Source
 from nvc_check.exporter.network.rewrite import OURS
 from nvc_check.models.artifacts.package import GridTensor
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.grid import exponent_to_hold
+from nvc_check.models.precision import Precisions
 
 LOW = -WIDE - 1
 Example = Mapping[str, NDArray[np.float32]]
@@ -44,10 +46,14 @@ def as_picture(array: NDArray[np.float32]) -> Float64:
 
 
 class GraphReader:
-    """Goes through a float graph once, in topological order."""
+    """Goes through a float graph once, in topological order.
 
-    def __init__(self, model: ir.Model, source: Source, examples: list[Example], *, fine: bool) -> None:
-        self._graph, self._source, self._fine = model.graph, source, fine
+    Raises:
+        UsageError: a pattern of `precisions` that fits no layer.
+    """
+
+    def __init__(self, model: ir.Model, source: Source, examples: list[Example], precisions: Precisions) -> None:
+        self._graph, self._source, self._precisions = model.graph, source, precisions
         self._types = {str(value.name): value.dtype for value in model.graph.inputs}
         self.inputs = {
             str(value.name): _input(value, [as_picture(each[str(value.name)]) for each in examples])
@@ -56,24 +62,21 @@ class GraphReader:
         self._plan = Plan()
         self._known = dict(self.inputs)
         self._outputs = [str(value.name) for value in model.graph.outputs]
-        self._readers = Readers(model.graph)
+        names = Counter(list(self.inputs))
+        for node in model.graph:
+            node.name = _own_name(node, names)
+        precisions.check(str(node.name) for node in model.graph if node.op_type in LAYERS)
+        self._readers = Readers(model.graph, lambda name: precisions.of(name).activations)
         self._fused: set[str] = set()  # outputs of Relu nodes that were made with the layer in front of them
         self._unread = Counter(str(v.name) for node in model.graph for v in node.inputs if v is not None)
-        self._names = Counter(list(self.inputs))
         self.losses: list[SiteLoss] = []
 
     def read(self, node: ir.Node) -> None:
-        node.name = self._own_name(node)
         made = self._made(node)
         for value, known in zip(node.outputs, made if isinstance(made, list) else [made], strict=False):
             self._known[str(value.name)] = known
             self.losses.append(SiteLoss(str(node.name), node.op_type, noise(known)))
         self._forget(node)
-
-    def _own_name(self, node: ir.Node) -> str:
-        name = node.name or f"{node.op_type}_{node.outputs[0].name}"
-        self._names[name] += 1
-        return name if self._names[name] == 1 else f"{name}_{self._names[name]}"
 
     def _made(self, node: ir.Node) -> Known | list[Known]:
         if str(node.outputs[0].name) in self._fused:
@@ -98,7 +101,8 @@ class GraphReader:
             relu=relu is not None,
             share=share,
             open_size=self._source.open_size,
-            fine=self._fine or self._readers.is_small(node),
+            precision=self._precisions.of(str(node.name)),
+            small=self._readers.is_small(node),
         )
         made = operator(site)
         site.check_all_read()
@@ -125,6 +129,10 @@ class GraphReader:
             raise ExportRefusedError(f"output {missing[0]}: a constant, expected what the graph computes")
         single = {name: np.zeros(self._known[name].channels, np.int64) for name in self._outputs}
         return {name: on_common_units(self._plan, self._known[name], single[name]) for name in self._outputs}
+
+    @property
+    def layers(self) -> tuple[PlannedLayer, ...]:
+        return tuple(self._plan.layers)
 
     def grid(self, name: str, known: Known) -> GridTensor:
         dtype = "int32" if self._types.get(name) == ir.DataType.INT32 else "float32"
@@ -161,6 +169,12 @@ class GraphReader:
         given = next(value for value in self._source.prepared.graph.input if value.name == name)
         sizes = [dim.dim_value or dim.dim_param or None for dim in given.type.tensor_type.shape.dim]
         return ir.Value(name=name, type=ir.TensorType(ir.DataType.INT32), shape=ir.Shape(sizes))
+
+
+def _own_name(node: ir.Node, names: Counter[str]) -> str:
+    name = node.name or f"{node.op_type}_{node.outputs[0].name}"
+    names[name] += 1
+    return name if names[name] == 1 else f"{name}_{names[name]}"
 
 
 def _input(value: ir.Value, real: list[Float64]) -> Known:

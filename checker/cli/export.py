@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from nvc_check.checker.cli.console import shown_path, status
-from nvc_check.checker.cli.steps import OutOption
+from nvc_check.checker.cli.console import output_console, shown_path, status
 from nvc_check.checker.views.plain import plain
 from nvc_check.models.artifacts.package import SCOPES, is_package
 from nvc_check.models.atomic import check_folder
 from nvc_check.models.errors import UsageError
+from nvc_check.models.precision import Precision, Precisions
 
-ACTIVATION_BITS = {"w8a8": 8, "w8a16": 16}
 GOOD = 30.0  # dB: below, another precision is named
 MEASURED = "any,ort-cpu,avx2,webgpu,openvino"  # the targets on which forms were measured
 
@@ -27,13 +27,23 @@ def export(
             metavar="CODEC|CHECKPOINT|MODEL.onnx",
         ),
     ],
-    out: OutOption,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to write; appears only when whole.", show_default=False)
+    ] = None,
     precision: Annotated[
         str,
         typer.Option(
-            help="Bits of weights and activations: w8a8; of an ONNX decoder also w8a16, nearer to float and slower."
+            help="Bits of weights and activations: w8a8; of an ONNX decoder wNaM, N and M from 2 to 16."
+            " Above 8 bits: nearer to float, and slower."
         ),
     ] = "w8a8",
+    layers: Annotated[
+        Path | None,
+        typer.Option(help='Of an ONNX decoder: TOML file with a line "NAME or PATTERN" = "wNaM" per layer.'),
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Of an ONNX decoder: show what stands in each layer's place, write nothing.")
+    ] = False,
     scope: Annotated[str, typer.Option(help="Exact part: hyperprior, or decoder (frames too).")] = "hyperprior",
     calibration: Annotated[
         Path | None,
@@ -62,20 +72,32 @@ def export(
     ] = MEASURED,
 ) -> None:
     """Exports CODEC to the package OUT: FP32 and exact integer ONNX graphs, frozen tables, certificate, digests."""
-    precisions = tuple(ACTIVATION_BITS) if codec.endswith(".onnx") else ("w8a8",)
-    for option, found, known in (("precision", precision, precisions), ("scope", scope, SCOPES)):
-        if found not in known:
-            raise UsageError(f"--{option} {found}: expected {' or '.join(known)}")
+    if scope not in SCOPES:
+        raise UsageError(f"--scope {scope}: expected {' or '.join(SCOPES)}")
     wanted = [name for name in targets.split(",") if name]
     _check_targets(wanted)
-    check_folder(out, is_package)
+    bits = Precision.of(precision)
+    if out is None and not plan:
+        raise UsageError("--out: missing, expected the folder to write")
+    if out is not None:
+        check_folder(out, is_package)
     if codec.endswith(".onnx"):
         if allow_inexact:
             raise UsageError("--allow-inexact: for codecs; an ONNX decoder is exported exact or refused")
-        _export_onnx(Path(codec), out, calibration, min_snr, verbose, peak, ACTIVATION_BITS[precision], wanted)
+        precisions = Precisions(bits) if layers is None else Precisions.read(bits, layers)
+        decoder = _Decoder(Path(codec), calibration, peak, precisions)
+        if plan:
+            _plan(decoder)
+        elif out is not None:
+            _export_onnx(decoder, out, min_snr, wanted, verbose)
         return
-    if min_snr is not None or peak is not None or verbose:
-        raise UsageError("--min-snr, --peak, --verbose: of an ONNX decoder; compare says what a codec costs")
+    if min_snr is not None or peak is not None or layers is not None or verbose or plan:
+        raise UsageError(
+            "--min-snr, --peak, --layers, --plan, --verbose: of an ONNX decoder; compare says what a codec costs"
+        )
+    if bits != Precisions().default:
+        raise UsageError(f"--precision {precision}: of an ONNX decoder; codecs are exported at w8a8 in this version")
+    assert out is not None
     from nvc_check.checker.coding.calibration import calibration_pictures
     from nvc_check.exporter.export import export_package
     from nvc_check.exporter.memory import keep_freed_memory
@@ -93,36 +115,52 @@ def export(
         print(note)
 
 
-def _export_onnx(
-    file: Path,
-    out: Path,
-    given: Path | None,
-    min_snr: float | None,
-    verbose: bool,
-    peak: float | None,
-    activation_bits: int,
-    targets: list[str],
-) -> None:
-    from nvc_check.checker.coding.examples import calibration, takes_floats
-    from nvc_check.exporter.graph_export import MIN_SNR, export_source
-    from nvc_check.exporter.memory import keep_freed_memory
-    from nvc_check.exporter.network.model import read_source
+@dataclass(frozen=True)
+class _Decoder:
+    """An ONNX decoder, and how it is to be read."""
 
-    keep_freed_memory()
-    if not file.is_file():
-        raise UsageError(f"{file}: not found, expected an ONNX file")
-    with status(f"exporting {file.name}") as step:
-        source = read_source(file)
-        used = calibration(given, source.sizes, takes_floats(source.prepared), peak)
-        least = MIN_SNR if min_snr is None else min_snr
+    file: Path
+    calibration: Path | None
+    peak: float | None
+    precisions: Precisions
+
+    def read(self) -> tuple[Any, Any]:
+        """(source, calibration)."""
+        from nvc_check.checker.coding.examples import calibration, takes_floats
+        from nvc_check.exporter.memory import keep_freed_memory
+        from nvc_check.exporter.network.model import read_source
+
+        keep_freed_memory()
+        if not self.file.is_file():
+            raise UsageError(f"{self.file}: not found, expected an ONNX file")
+        source = read_source(self.file)
+        return source, calibration(self.calibration, source.sizes, takes_floats(source.prepared), self.peak)
+
+
+def _plan(decoder: _Decoder) -> None:
+    from nvc_check.checker.views.plan_table import print_plan
+    from nvc_check.exporter.graph_compiler import compile_graph
+
+    with status(f"planning {decoder.file.name}"):
+        source, used = decoder.read()
+        made = compile_graph(source, used.examples, decoder.precisions)
+    print_plan(output_console(), made.layers)
+    _print_noise(made.noise, decoder.precisions.default)
+
+
+def _export_onnx(decoder: _Decoder, out: Path, min_snr: float | None, targets: list[str], verbose: bool) -> None:
+    from nvc_check.exporter.graph_export import MIN_SNR, export_source
+
+    with status(f"exporting {decoder.file.name}") as step:
+        source, used = decoder.read()
         made = export_source(
             source,
             used.examples,
             out,
             step,
-            min_snr=least,
+            min_snr=MIN_SNR if min_snr is None else min_snr,
             peak=used.peak,
-            activation_bits=activation_bits,
+            precisions=decoder.precisions,
             targets=targets,
         )
     _print_exported(made.package, out)
@@ -137,10 +175,17 @@ def _export_onnx(
     if verbose:
         for site in made.losses:
             print(f"{site.decibels:7.1f} dB  {plain(site.name)} ({site.op_type})")
-    for name, decibels in made.noise.items():
+    _print_noise(made.noise, decoder.precisions.default)
+
+
+def _print_noise(noise: dict[str, float], precision: Precision) -> None:
+    from nvc_check.exporter.graph_export import finer_than
+
+    for name, decibels in noise.items():
         print(f"{plain(name)}: signal to noise against float {decibels:.1f} dB over the calibration")
-    if activation_bits == 8 and min(made.noise.values()) < GOOD:
-        print("--precision w8a16 comes nearer to float, at a third of the speed or so")
+    finer = finer_than(precision)
+    if finer is not None and min(noise.values()) < GOOD:
+        print(f"--precision {finer} comes nearer to float, and is slower")
 
 
 def _check_targets(targets: list[str]) -> None:

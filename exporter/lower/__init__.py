@@ -2,13 +2,16 @@
 
 activations  Activations in integers: Relu, LeakyRelu, PRelu, Clip
 arithmetic   Sums and products in integers: terms on a common grid, exact where they fit, else rounded once to 16 bits
-codes        Tensors as convolutions read them: integers of a byte, or, where that is cheap, two limbs of 7 bits
+codes        Tensors as convolutions read them: integers of a byte or less, or two limbs of a byte at most
 flavours     The two ways to write an integer graph, with the same bits
 interleave   Phases to pixels: (1, rows x columns x C, h, w), ordered (row, column, channel) -> (1, C, rows h, columns
              w)
 layers       A convolution in integers, whatever it reads
+limb_layers  A convolution whose weights or activations have more than 8 bits: several convolutions of limbs, added up
+             exactly
 moves        Operators that move values: channels put together and taken apart, pixels shuffled, borders
 operators    The operators that a float graph may have, each with what the integer graph does in its place
+phases       What the parts of a layer have in common: names, what they read, and how their outputs become the layer's
 products     Exact sums of a convolution that no QuantizeLinear follows, without Winograd's algorithm
 readers      What the rest of a float graph asks of each of its tensors
 resize       Resize in integers: nearest neighbour by whole factors, as pixels put together from equal phases

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.arithmetic import narrowed
+from nvc_check.exporter.lower.codes import BYTE
 from nvc_check.exporter.lower.flavours import Flavour
 from nvc_check.exporter.lower.site import Site
 from nvc_check.exporter.lower.values import HELD, LIMIT, Float64, Known, tied
@@ -60,7 +61,8 @@ def _bent_byte(site: Site, x: Known, multiple: Float64, shift: Float64, real: li
     unit = tied(x.unit + more, site.asked.labels(x.channels))
     factor = np.exp2(x.unit - unit)
     assert x.zero is not None
-    zero, low, high = x.zero, -x.zero, 255 - x.zero
+    few = 0 < site.asked.bits < BYTE
+    zero, low, high = (x.zero, x.low, x.high) if few else (x.zero, -x.zero, 255 - x.zero)
 
     def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
         bent = times(graph, style.bent(graph, values[x.name], slopes, site.name), factor, f"{site.name}_coarser")

@@ -25,6 +25,7 @@ from nvc_check.models.grid import pair_sums
 
 BYTE = 255
 MOVED = 16  # nodes that a runtime looks past
+QUANTIZED, PRODUCT, EXACT_FLOAT = "integer Conv", "integer MatMul", "exact float Conv"
 Form = tuple[int, int, int]  # zero point, low, high
 Float64 = NDArray[np.float64]
 
@@ -147,7 +148,7 @@ class Qdq:
         )
 
     def wide_sums(self, graph: GraphWriter, made: IntegerConvolution, x: ir.Value, reach: int, name: str) -> ir.Value:
-        if len(made.weight) >= APART_FROM or _wrong_on_webgpu(made):
+        if wide_kernel(made) == PRODUCT:
             return matrix_product(graph, made, x, reach, name)
         return float_convolution(graph, made, x, name)  # few outputs: shifted copies would cost more than products
 
@@ -212,6 +213,11 @@ class Carrier:
         shifted = graph.op("Add", x, graph.scalar(zeros[0]), name=f"{name}_shifted") if zeros[0] else x
         index = graph.op("Cast", shifted, name=f"{name}_index", to=ir.DataType.INT32)
         return graph.op("Gather", graph.constant(table.astype(np.float32), f"{name}_table"), index, name=name, axis=0)
+
+
+def wide_kernel(made: IntegerConvolution) -> str:
+    """Which of its kernels the qdq flavour uses for sums that are not rounded."""
+    return PRODUCT if len(made.weight) >= APART_FROM or _wrong_on_webgpu(made) else EXACT_FLOAT
 
 
 FLAVOURS: dict[str, Flavour] = {"qdq": Qdq(), "carrier": Carrier()}

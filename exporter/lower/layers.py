@@ -10,9 +10,10 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from nvc_check.exporter.graph_writer import GraphWriter
-from nvc_check.exporter.lower.codes import SIGNED, UNSIGNED, coded, in_limbs
-from nvc_check.exporter.lower.flavours import Flavour
-from nvc_check.exporter.lower.interleave import interleaved
+from nvc_check.exporter.lower.codes import BYTE, HALF, SIGNED, UNSIGNED, coded, in_limbs, of_bits
+from nvc_check.exporter.lower.flavours import QUANTIZED, Flavour, Form, wide_kernel
+from nvc_check.exporter.lower.limb_layers import convolve_in_limbs
+from nvc_check.exporter.lower.phases import largest_code, names, together
 from nvc_check.exporter.lower.site import Site
 from nvc_check.exporter.lower.values import HELD, WIDE, Float64, Known, finest_best, likely_peaks, peaks, tied, unit_for
 from nvc_check.exporter.lower.writing import channels_read, column, rounded_up, saturated
@@ -22,7 +23,6 @@ from nvc_check.exporter.quantize.fitting import IntegerConvolution, fit, fit_spl
 from nvc_check.models.errors import ExportRefusedError
 
 ZEROS = (128, 96, 64, 32, 16)  # even: see the certificate on QuantizeLinear
-WEIGHT_MAX = 127
 PAIRED = 64  # weights for inputs above 127: two of them times 255 stay below 2^15
 LIMB_SHARE = 0.01  # of the graph's multiplications: a layer with less is read in limbs, at twice the products
 
@@ -46,13 +46,17 @@ class _Part:
 
 
 def convolve(site: Site, layer: Layer, x: Known) -> Known:
-    """The layer's sums as integers of a byte; with a Relu behind it, of 7 bits; rounded to 16 bits where `final`.
+    """The layer's sums as integers of a byte, or of the fewer bits that are read; with a Relu behind it, of 7 bits;
+    rounded to 16 bits where `final`, or where more than 8 bits are read.
 
     Raises:
         ExportRefusedError: a bound that cannot hold.
     """
+    weights, activations = site.precision.weights, site.precision.activations
+    if weights > BYTE or (weights < BYTE < activations):
+        return convolve_in_limbs(site, layer, x)
     in_two = x.zero is None and max(-x.low, x.high) > -SIGNED[1] and _cheap(site, x)
-    read = in_limbs(site.plan, x) if in_two else coded(site.plan, x)
+    read = in_limbs(site.plan, x) if in_two else coded(site.plan, x, bits=activations)
     if in_two:
         layer = replace(layer, parts=tuple(_twice(part) for part in layer.parts))
     real_sums = [on_all_cores(partial(_real, part, in_two), x.real) for part in layer.parts]
@@ -60,12 +64,13 @@ def convolve(site: Site, layer: Layer, x: Known) -> Known:
     low, high = site.asked.reach
     shown = [np.clip(each, max(low, 0) if site.relu else low, high) for each in real]
     labels = site.asked.labels(layer.channels)
-    wide = site.asked.final or site.fine
-    held = HELD if wide else (UNSIGNED if site.relu else SIGNED)[2]
-    form = (0, -WIDE, WIDE)
+    bits = site.asked.bits or BYTE
+    wide = site.asked.final or bits > BYTE or (site.small and bits == BYTE)
+    held = HELD if wide else of_bits(UNSIGNED if site.relu else SIGNED, bits)[2]
+    form: Form = (0, -WIDE, WIDE)
     unit = unit_for(peaks(shown) if wide else likely_peaks(shown), labels, held)
     if not wide:
-        form, unit = _byte_form(site, shown, unit)
+        form, unit = _byte_form(site, shown, unit, bits)
         unit = tied(unit, labels)
     parts = _fitted(site, layer, read, unit, real_sums, limbs=in_two, split=in_two and x.given)
     while wide and any((part.made.exponent > 0).any() for part in parts):
@@ -75,6 +80,8 @@ def convolve(site: Site, layer: Layer, x: Known) -> Known:
             np.maximum.at(coarser, part.made.plain.channels, np.maximum(part.made.exponent, 0))
         unit = tied(unit + coarser, labels)
         parts = _fitted(site, layer, read, unit, real_sums, limbs=in_two, split=in_two and x.given)
+    kernels = [(part.made, wide_kernel(part.made) if wide else QUANTIZED) for part in parts]
+    site.planned([read], kernels, unit)
     sums = [layer.together([part.sums(each) for part in parts]) for each in read.integers]
     if site.relu:
         real = [np.maximum(each, 0) for each in real]
@@ -83,20 +90,22 @@ def convolve(site: Site, layer: Layer, x: Known) -> Known:
     return _byte(site, layer, read, parts, unit, real, sums, form)
 
 
-def _byte_form(site: Site, shown: list[Float64], unit: Float64) -> tuple[tuple[int, int, int], Float64]:
+def _byte_form(site: Site, shown: list[Float64], unit: Float64, bits: int) -> tuple[Form, Float64]:
     """((zero point, low, high), (C,) units) that lose least, by the activation behind where there is only one.
 
     Where its slope is small, little is lost if large negative values saturate, and all others have finer steps.
     """
-    if site.relu:
-        return UNSIGNED, finest_best(shown, unit, *UNSIGNED[1:])[1]
-    if site.asked.slopes is None:
-        return SIGNED, finest_best(shown, unit, *SIGNED[1:])[1]
+    if site.relu or site.asked.slopes is None:
+        form = of_bits(UNSIGNED if site.relu else SIGNED, bits)
+        return form, finest_best(shown, unit, *form[1:])[1]
     slopes = site.asked.slopes(len(unit))[:, None]
     bent = partial(_bent, slopes)
-    found = {zero: finest_best(shown, unit, -zero, 255 - zero, bent) for zero in ZEROS}
-    zero = min(found, key=lambda each: found[each][0])
-    return (zero, -zero, 255 - zero), found[zero][1]
+    lowest = ZEROS if bits == BYTE else [zero >> (BYTE - bits) for zero in ZEROS[:-1]]
+    forms = [(zero if bits == BYTE else HALF[0], -zero, (1 << bits) - 1 - zero) for zero in lowest]
+    forms = [form for form in forms if bits == BYTE or form[0] + form[2] <= UNSIGNED[2]]
+    found = {form: finest_best(shown, unit, *form[1:], bent) for form in forms}
+    form = min(found, key=lambda each: found[each][0])
+    return form, found[form][1]
 
 
 def _bent(slopes: Float64, x: Float64) -> Float64:
@@ -104,8 +113,11 @@ def _bent(slopes: Float64, x: Float64) -> Float64:
 
 
 def _cheap(site: Site, x: Known) -> bool:
-    """Whether two limbs cost little: inputs have few channels, or a low resolution."""
-    return site.fine or x.given or site.share <= LIMB_SHARE
+    """Whether to read two limbs: more than 8 bits are asked for, or they cost little beside 8, as of inputs with few
+    channels, or at a low resolution.
+    """
+    cheap = site.small or x.given or site.share <= LIMB_SHARE
+    return site.precision.activations > BYTE or (site.precision.activations == BYTE and cheap)
 
 
 def _twice(part: Convolution) -> Convolution:
@@ -123,7 +135,8 @@ def _fitted(
 ) -> list[_Part]:
     """The layer's parts for outputs in steps of `unit`."""
     assert read.zero is not None
-    weight_max = WEIGHT_MAX if _largest_code(read) <= 127 else PAIRED
+    weight_max = (1 << (site.precision.weights - 1)) - 1
+    weight_max = weight_max if largest_code(read) <= 127 else min(weight_max, PAIRED)
     reach = max(-read.low, read.high, 0)
     order = _by_group(read.channels, layer.parts[0].groups) if limbs else np.arange(read.channels)
     given = [each[:, order] for each in read.integers] if layer.parts[0].groups > 1 and limbs else read.integers
@@ -157,17 +170,17 @@ def _byte(
     unit: Float64,
     real: list[Float64],
     sums: list[Float64],
-    form: tuple[int, int, int],
+    form: Form,
 ) -> Known:
     zero, low, high = form
-    reach, source_of, source_zero = _largest_code(read), read.name, read.zero  # not `read`: its arrays would be kept
+    reach, source_of, source_zero = largest_code(read), read.name, read.zero  # not `read`: its arrays would be kept
 
     def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
         rounded = []
-        for part, name in zip(parts, _names(site.name, len(parts)), strict=True):
+        for part, name in zip(parts, names(site.name, len(parts)), strict=True):
             source = part.source(graph, style, values[source_of], source_zero, name)
             rounded.append(style.convolved(graph, part.made, source, reach, form, name))
-        return style.dequantized(graph, _together(graph, layer, rounded, site.name), zero, site.name)
+        return style.dequantized(graph, together(graph, layer, rounded, site.name), zero, site.name)
 
     site.plan.add(site.name, write)
     integers = [np.clip(np.rint(each), low, high) for each in sums]
@@ -178,31 +191,17 @@ def _wide(
     site: Site, layer: Layer, read: Known, parts: list[_Part], unit: Float64, real: list[Float64], sums: list[Float64]
 ) -> Known:
     low = 0 if site.relu else -WIDE
-    reach, source_of, source_zero = _largest_code(read), read.name, read.zero  # not `read`: its arrays would be kept
+    reach, source_of, source_zero = largest_code(read), read.name, read.zero  # not `read`: its arrays would be kept
 
     def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
         totals = []
-        for part, name in zip(parts, _names(site.name, len(parts)), strict=True):
+        for part, name in zip(parts, names(site.name, len(parts)), strict=True):
             source = part.source(graph, style, values[source_of], source_zero, name)
             # rounded first: phases have grids of their own, which nobody can tell apart once they are interleaved
             total = rounded_up(graph, style.wide_sums(graph, part.made, source, reach, name), name)
             totals.append(saturated(graph, total, low, WIDE, name))
-        return _together(graph, layer, totals, site.name)
+        return together(graph, layer, totals, site.name)
 
     site.plan.add(site.name, write)
     integers = [np.clip(np.floor(each + 0.5), low, WIDE) for each in sums]
     return Known(site.name, unit, real, integers, low, WIDE)
-
-
-def _largest_code(read: Known) -> int:
-    """As uint8; a border has the zero point."""
-    return (read.zero or 0) + max(read.high, 0)
-
-
-def _together(graph: GraphWriter, layer: Layer, parts: list[ir.Value], name: str) -> ir.Value:
-    phases = parts[0] if len(parts) == 1 else graph.op("Concat", *parts, name=f"{name}_phases", axis=1)
-    return phases if layer.interleave is None else interleaved(graph, phases, layer.interleave, name)
-
-
-def _names(name: str, count: int) -> list[str]:
-    return [name] if count == 1 else [f"{name}_phase_{i}" for i in range(count)]

@@ -20,21 +20,24 @@ FREE = (-np.inf, np.inf)
 
 
 class Readers:
-    """Of a graph in topological order."""
+    """Of a graph in topological order, whose layers read `activations` (name) bits."""
 
-    def __init__(self, graph: ir.Graph) -> None:
+    def __init__(self, graph: ir.Graph, activations: Callable[[str], int]) -> None:
         self._outputs = {id(value) for value in graph.outputs}
+        self._activations = activations
+        self._bits: dict[int, int] = {}
         self._final: dict[int, bool] = {}
         for node in reversed(list(graph)):
             for value in node.outputs:
                 self.final(value)
+                self.bits(value)
         self._products = {id(node): _products(node) for node in graph}
         self._places = {id(node): _places(node) for node in graph}
         self._all, self._everywhere = (sum(each.values()) or 1.0 for each in (self._products, self._places))
 
     def asked(self, value: ir.Value) -> Asked:
         labels = lambda width: self.labels(value, width)  # noqa: E731
-        return Asked(labels, self.final(value), self.reach(value), self._slopes(value))
+        return Asked(labels, self.final(value), self.reach(value), self._slopes(value), self.bits(value))
 
     def _slopes(self, value: ir.Value) -> Callable[[int], Float64] | None:
         readers = [use.node for use in value.uses()]
@@ -69,6 +72,18 @@ class Readers:
             )
             self._final[id(value)] = found
         return self._final[id(value)]
+
+    def bits(self, value: ir.Value) -> int:
+        """The most that a layer reads of it, whatever moved or bent it before; 0 where none does."""
+        if id(value) not in self._bits:
+            found = [0]
+            for use in value.uses():
+                if use.node.op_type in LAYERS:
+                    found.append(self._activations(str(use.node.name)))
+                else:
+                    found += [self.bits(output) for output in use.node.outputs]
+            self._bits[id(value)] = max(found)
+        return self._bits[id(value)]
 
     def relu_behind(self, node: ir.Node) -> ir.Value | None:
         """What a Relu makes of a layer's output, if nothing else reads that."""

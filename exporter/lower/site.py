@@ -11,8 +11,10 @@ import onnx_ir as ir
 
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.flavours import Flavour
-from nvc_check.exporter.lower.values import Float64, Int64, Known, Plan
+from nvc_check.exporter.lower.values import Float64, Int64, Known, Plan, PlannedLayer
+from nvc_check.exporter.quantize.fitting import IntegerConvolution
 from nvc_check.models.errors import ExportRefusedError
+from nvc_check.models.precision import Precision
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,14 @@ class Asked:
         final: it becomes an output of the graph without another convolution, or is one.
         reach: real values beyond (low, high) make no difference to those that read it.
         slopes: (C,) of the one activation that reads it, a LeakyRelu or PRelu; None where there is another reader.
+        bits: the most that a layer reads of it.
     """
 
     labels: Callable[[int], Int64]
     final: bool
     reach: tuple[float, float]
     slopes: Callable[[int], Float64] | None = None
+    bits: int = 8
 
 
 class Site:
@@ -40,7 +44,8 @@ class Site:
         relu: a Relu behind the node is made with it, and only layers read the outcome.
         share: of the multiplications of the whole graph, this node's.
         open_size: the graph takes pictures of any size.
-        fine: activations have 16 bits, which layers read in limbs.
+        precision: of a layer.
+        small: 16 bits cost next to nothing here.
     """
 
     def __init__(
@@ -53,10 +58,12 @@ class Site:
         relu: bool,
         share: float,
         open_size: bool,
-        fine: bool,
+        precision: Precision,
+        small: bool,
     ) -> None:
         self.plan, self.node, self.asked = plan, node, asked
-        self.relu, self.share, self.open_size, self.fine = relu, share, open_size, fine
+        self.relu, self.share, self.open_size = relu, share, open_size
+        self.precision, self.small = precision, small
         self.name = str(node.name)
         self._known = known
         self._read: set[str] = set()
@@ -110,6 +117,26 @@ class Site:
 
     def refuse(self, why: str) -> NoReturn:
         raise ExportRefusedError(f"node {self.name} ({self.node.op_type}): {why}")
+
+    def planned(self, read: list[Known], kernels: list[tuple[IntegerConvolution, str]], unit: Float64) -> None:
+        """Writes down what stands in this layer's place."""
+        inputs = np.concatenate([each.unit for each in read])
+        reach = max((each.zero or 0) + max(each.high, 0) for each in read)
+        bounds = [
+            np.abs(made.weight).reshape(len(made.weight), -1).sum(axis=1).max() * reach + np.abs(made.bias).max()
+            for made, _ in kernels
+        ]
+        layer = PlannedLayer(
+            self.name,
+            self.node.op_type,
+            str(self.precision),
+            (int(inputs.min()), int(inputs.max())),
+            (int(unit.min()), int(unit.max())),
+            int(max(bounds)),
+            tuple(kernel for _, kernel in kernels),
+            self.share,
+        )
+        self.plan.layers.append(layer)
 
     def moved(
         self,

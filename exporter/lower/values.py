@@ -63,10 +63,33 @@ class Known:
 Write = Callable[[GraphWriter, Flavour, dict[str, ir.Value]], ir.Value]
 
 
+@dataclass(frozen=True)
+class PlannedLayer:
+    """What stands in a layer's place.
+
+    Attributes:
+        precision: wNaM.
+        read, made: exponents of the finest and the coarsest grid of what it reads and gives.
+        bound: the largest sum that its kernels can meet, in their steps.
+        kernels: one behind the other where it is made of several.
+        share: of the graph's multiplications.
+    """
+
+    name: str
+    op_type: str
+    precision: str
+    read: tuple[int, int]
+    made: tuple[int, int]
+    bound: int
+    kernels: tuple[str, ...]
+    share: float
+
+
 class Plan:
     """How the integer graph is written, tensor by tensor; both flavours follow it."""
 
     def __init__(self) -> None:
+        self.layers: list[PlannedLayer] = []
         self._steps: list[tuple[str, Write]] = []
         self._forms: dict[tuple[str, str, bytes], str] = {}
         self._made: dict[tuple[str, str, bytes], Known] = {}

@@ -67,6 +67,26 @@ def fit(
     return _integer(plain, fitted, reach, np.full(plain.in_channels, weight_max))
 
 
+def fit_finely(
+    plain: Convolution, inputs: list[Float64], wanted: list[Float64], weight_max: int, finest: float
+) -> tuple[Int64, Float64, Float64]:
+    """As `fit`, for weights that are taken apart afterwards: no bound of the sums.
+
+    Args:
+        inputs: (1, C, h, w), any numbers.
+        finest: exponent of the finest grid of weights.
+
+    Returns:
+        (weights as `plain.weight`, (O,) exponents of their grids, (O,) biases in steps of the output).
+    """
+    fitted = _fitted(plain, inputs, wanted)
+    limits = np.full((plain.groups, fitted[0].weight.shape[1]), weight_max)
+    needed = np.concatenate([np.abs(group.weight).max(axis=1) for group in fitted]) / weight_max
+    exponent = np.where(needed > 0, np.maximum(exponent_to_hold(needed, 1), finest), finest)
+    weight, bias = _rounded(plain, fitted, exponent, limits)
+    return weight, exponent, bias
+
+
 def fit_split(
     plain: Convolution, inputs: list[Float64], wanted: list[Float64], reach: int, weight_max: int
 ) -> tuple[IntegerConvolution, Int64]:
@@ -173,14 +193,8 @@ def _integer(plain: Convolution, fitted: list[_Group], reach: int, largest: Int6
     exponent[needed == 0] = -FINEST  # a filter may be zero
     bound = np.zeros(0)
     for _ in range(64):
-        weights, biases = [], []
-        for group, limit, steps in zip(fitted, limits, exponent.reshape(plain.groups, -1), strict=True):
-            integers = rounded(group.weight, steps, limit, group.moments, group.damping)
-            weights.append(integers)
-            # the mean error of the sums, which rounding leaves, is taken back
-            biases.append(group.moments.sums - (integers * np.exp2(steps)[:, None]) @ group.moments.inputs)
-        weight = np.concatenate(weights).reshape(plain.weight.shape).astype(np.int64)
-        bias = to_grid(np.concatenate(biases), exponent)
+        weight, shift = _rounded(plain, fitted, exponent, limits)
+        bias = to_grid(shift, exponent)
         bound = np.abs(weight).reshape(len(weight), -1).sum(axis=1) * reach + np.abs(bias)
         over = bound >= LIMIT
         if not over.any():
@@ -191,3 +205,14 @@ def _integer(plain: Convolution, fitted: list[_Group], reach: int, largest: Int6
         f"sums reach {float(bound.max()):.3g} steps, expected less than 2^23: its outputs differ too much in size;"
         " scale the layers' channels alike"
     )
+
+
+def _rounded(plain: Convolution, fitted: list[_Group], exponent: Float64, limits: Int64) -> tuple[Int64, Float64]:
+    """(weights up to `limits` (groups, F) on the grids, (O,) biases in steps of the output)."""
+    weights, biases = [], []
+    for group, limit, steps in zip(fitted, limits, exponent.reshape(plain.groups, -1), strict=True):
+        integers = rounded(group.weight, steps, limit, group.moments, group.damping)
+        weights.append(integers)
+        # the mean error of the sums, which rounding leaves, is taken back
+        biases.append(group.moments.sums - (integers * np.exp2(steps)[:, None]) @ group.moments.inputs)
+    return np.concatenate(weights).reshape(plain.weight.shape).astype(np.int64), np.concatenate(biases)

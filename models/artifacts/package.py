@@ -82,6 +82,7 @@ class Manifest:
     """What manifest.json says; `multiple` is what height and width are padded to.
 
     `kind` is `image`, `video`, or `graph`: a user's ONNX decoder, which has `inputs` and `outputs` in place of parts.
+    `precision`: wNaM; `layers`, of a graph: layer -> its own precision, of those that have another one.
     `fidelity`, of a graph: output -> signal to noise over the calibration of the integers against the float decoder,
     10 log10(var(float) / mean((integer * 2^e - float)^2)) in dB; 999 where nothing differs.
     """
@@ -99,9 +100,13 @@ class Manifest:
     inputs: dict[str, GridTensor] = field(default_factory=dict)
     outputs: dict[str, GridTensor] = field(default_factory=dict)
     fidelity: dict[str, float] = field(default_factory=dict)
+    layers: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        return {"schema": SCHEMA, **asdict(self)}
+        document = {"schema": SCHEMA, **asdict(self)}
+        if not self.layers:
+            del document["layers"]  # as before there were any
+        return document
 
     def check(self) -> None:
         """Raises ValueError where a value is of the right type and means nothing."""

@@ -1,6 +1,7 @@
 """ONNX decoders become exact: quality, bits that differ, time against FP32. Prints a Markdown table; asserts nothing.
 
-    python tests/bench/decoders.py MODEL.onnx... --data PICTURES [--pictures 6] [--side 256] [--legs cpu,...] [--bits 8]
+    python tests/bench/decoders.py MODEL.onnx... --data PICTURES [--pictures 6] [--side 256] [--legs cpu,...]
+        [--precision w8a8]
 
 Each is exported as `nvc-check export MODEL.onnx` does it. Those that take pictures are calibrated on the photographs
 that scikit-image bundles, and measured on pictures of PICTURES, evenly chosen, their middle of the model's size or up
@@ -30,11 +31,23 @@ from nvc_check.exporter.network.model import Source, read_source
 from nvc_check.models.artifacts.package import USER_GRAPH, Package
 from nvc_check.models.artifacts.symbols import Symbols
 from nvc_check.models.errors import NvcCheckError
+from nvc_check.models.precision import Precision, Precisions
 from nvc_check.runtimes.engines.ort_options import session_options
 from nvc_check.runtimes.engines.ort_session import session
 from nvc_check.runtimes.leg import Tensors, split_providers
 
-HEAD = ("model", "operators", "bits", "measured on", "dB", "values", "differ", "FP32 ms", "exact ms", "FP32 / exact")
+HEAD = (
+    "model",
+    "operators",
+    "precision",
+    "measured on",
+    "dB",
+    "values",
+    "differ",
+    "FP32 ms",
+    "exact ms",
+    "FP32 / exact",
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +59,7 @@ class Options:
     legs: str
     threads: int
     runs: int
-    bits: int
+    precision: str
     min_snr: float
 
 
@@ -114,7 +127,12 @@ def row(file: Path, options: Options) -> list[str]:
         used, inputs, what = prepared(source, options)
         out = Path(scratch) / "package"
         made = export_source(
-            source, used.examples, out, min_snr=options.min_snr, peak=used.peak, activation_bits=options.bits
+            source,
+            used.examples,
+            out,
+            min_snr=options.min_snr,
+            peak=used.peak,
+            precisions=Precisions(Precision.of(options.precision)),
         )
         package = made.package
         report = compared(package, inputs, options.legs, Path(scratch))
@@ -127,7 +145,7 @@ def row(file: Path, options: Options) -> list[str]:
     return [
         file.stem,
         operators,
-        package.manifest.precision.partition("a")[2],
+        package.manifest.precision,
         what,
         decibels,
         f"{sum(each.values for each in results):,}",
@@ -148,7 +166,7 @@ def main() -> None:
     parser.add_argument("--legs", default="cpu,cpu:opt=off,openvino")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=9)
-    parser.add_argument("--bits", type=int, choices=(8, 16), default=8, help="of activations")
+    parser.add_argument("--precision", default="w8a8")
     parser.add_argument("--min-snr", type=float, default=MIN_SNR)
     args = vars(parser.parse_args())
     models = args.pop("models")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 import pytest
-from exporter.test_onnx_decoders import Array, model, node
+from exporter.onnx_files import Array, model, node
 from numpy.typing import NDArray
 from onnx import ModelProto
 from property.fuzz import on_onnxruntime, on_oracle
@@ -22,6 +22,7 @@ from nvc_check.exporter.graph_compiler import CompiledGraph, compile_graph
 from nvc_check.exporter.graph_reader import Example
 from nvc_check.exporter.network.model import prepared_source
 from nvc_check.models.artifacts.package import Package
+from nvc_check.models.precision import Precision, Precisions
 
 SIDE = 6
 
@@ -86,7 +87,7 @@ GRAPHS: dict[str, ModelProto] = {
 
 def exported(name: str, bits: int) -> CompiledGraph:
     examples: list[Example] = [{"x": 4 * coarse(1, 4, SIDE, SIDE + 1, seed=seed, bits=3)} for seed in range(20, 23)]
-    return compile_graph(prepared_source(GRAPHS[name], "golden"), examples, bits)
+    return compile_graph(prepared_source(GRAPHS[name], "golden"), examples, Precisions(Precision(8, bits)))
 
 
 def outputs(made: CompiledGraph, flavour: str) -> list[Array]:

@@ -1,4 +1,7 @@
-"""Random float decoders become exact: python tests/property/decoders.py --decoders 500 [--first 0]"""
+"""Random float decoders become exact: python tests/property/decoders.py --decoders 500 [--first 0]
+
+--precision wNaM of all of them; by default w8a8.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from nvc_check.exporter.certificate.walk import certify
 from nvc_check.exporter.export import refuse_inexact
 from nvc_check.exporter.user_graph import quantize_user_graph
 from nvc_check.models.errors import ExportRefusedError
+from nvc_check.models.precision import Precision, Precisions
 
 
 class CheckedDecoder(NamedTuple):
@@ -36,7 +40,7 @@ class CheckedDecoder(NamedTuple):
     noise: dict[str, float]
 
 
-def check(seed: int, core: openvino.Core) -> CheckedDecoder:
+def check(seed: int, core: openvino.Core, precisions: Precisions | None = None) -> CheckedDecoder:
     """Quantizes the decoder of `seed`, and runs both flavours on ONNX Runtime without and with optimization, OpenVINO
     and the oracle, on inputs far from the calibration's.
 
@@ -44,7 +48,7 @@ def check(seed: int, core: openvino.Core) -> CheckedDecoder:
         ExportRefusedError: it has no integer form, or one that is not certified.
     """
     decoder = RandomDecoder(seed)
-    made = quantize_user_graph(ir.from_proto(decoder.model), [*decoder.examples])
+    made = quantize_user_graph(ir.from_proto(decoder.model), [*decoder.examples], precisions)
     models = {flavour: ir.to_proto(graph) for flavour, graph in made.graphs.items()}
     certificates = {flavour: certify(model) for flavour, model in models.items()}
     targets = {flavour: {name for name, exact in c.targets.items() if exact} for flavour, c in certificates.items()}
@@ -86,12 +90,13 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--decoders", type=int, default=100)
     arguments.add_argument("--first", type=int, default=0)
+    arguments.add_argument("--precision", type=Precision.of, default=Precision(8, 8))
     options = arguments.parse_args()
     noise: list[float] = []
     core, counts, values, start = openvino.Core(), Counter[str](), 0, time.monotonic()
     for seed in range(options.first, options.first + options.decoders):
         try:
-            found = check(seed, core)
+            found = check(seed, core, Precisions(options.precision))
         except ExportRefusedError as error:
             counts["refused"] += 1
             print(f"decoder {seed}: {error}", flush=True)
