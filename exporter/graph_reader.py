@@ -14,7 +14,7 @@ from nvc_check.exporter.certificate.refusals import refusal
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.arithmetic import on_common_units
 from nvc_check.exporter.lower.flavours import FLAVOURS
-from nvc_check.exporter.lower.operators import OPERATORS
+from nvc_check.exporter.lower.operators import NAMED, OPERATORS
 from nvc_check.exporter.lower.readers import Readers
 from nvc_check.exporter.lower.site import Site
 from nvc_check.exporter.lower.values import HELD, WIDE, Float64, Known, Plan, PlannedLayer, noise
@@ -86,7 +86,7 @@ class GraphReader:
             said = refusal(node.op_type, node.domain)
             raise ExportRefusedError(
                 f"node {node.name} ({node.op_type}): no exact integer form: {said}; it would need {said.cure}."
-                f" This version has {', '.join(OPERATORS)}"
+                f" This version has {', '.join(NAMED)}"
             )
         relu = self._readers.relu_behind(node)
         if relu is not None:

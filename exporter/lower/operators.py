@@ -13,6 +13,7 @@ from nvc_check.exporter.lower.site import Site
 from nvc_check.exporter.lower.tables import tabulated
 from nvc_check.exporter.lower.values import Known
 from nvc_check.exporter.network.layers import read_convolution, read_product
+from nvc_check.exporter.network.pointwise import CURVED, POINTWISE
 from nvc_check.exporter.network.rewrite import REARRANGE
 
 
@@ -55,14 +56,14 @@ OPERATORS: dict[str, Callable[[Site], Known | list[Known]]] = {
     "Neg": negate,
     "PRelu": prelu,
     "Pad": pad,
+    POINTWISE: tabulated,
     REARRANGE: rearranged,
     "Relu": relu,
     "Reshape": reshaped,
     "Resize": resize,
-    "Sigmoid": tabulated,
     "Slice": take,
     "SpaceToDepth": shuffled,
     "Split": split,
     "Sub": add,
-    "Tanh": tabulated,
 }
+NAMED = sorted({*OPERATORS, *CURVED} - {POINTWISE, REARRANGE})  # as people know them

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
+from nvc_check.exporter.lower.codes import BYTE
 from nvc_check.exporter.lower.site import Asked
-from nvc_check.exporter.lower.tables import FLAT, FLAT_BYTE
 from nvc_check.exporter.lower.values import Float64, Int64
 from nvc_check.exporter.network.graphs import LAYERS, array_of
+from nvc_check.exporter.network.pointwise import POINTWISE
 from nvc_check.exporter.network.rewrite import REARRANGE
 from nvc_check.exporter.network.shuffles import shuffle_of
 
@@ -105,7 +106,7 @@ class Readers:
                     after = width * shuffle.size**2 if shuffle.apart else width // shuffle.size**2
                     passed = shuffle.passed_back(self.labels(node.outputs[0], after), width)
                     labels = _joined(_joined(labels, shuffle.labels(width)), passed)
-            elif node.op_type in (*FLAT, REARRANGE):
+            elif node.op_type in (POINTWISE, REARRANGE):
                 return np.zeros_like(labels)
             elif node.op_type == "Clip":
                 # one grid, so that limits are the same integers; 16 bits have other means
@@ -125,14 +126,15 @@ class Readers:
             return FREE
         low, high = np.inf, -np.inf
         for use in value.uses():
-            below, above = self._reach_of(use.node, self.final(value))
+            below, above = self._reach_of(use.node, self.final(value) or self.bits(value) > BYTE)
             low, high = min(low, below), max(high, above)
         return (low, high) if low < high else FREE
 
-    def _reach_of(self, node: ir.Node, final: bool) -> tuple[float, float]:
-        if node.op_type in FLAT:
-            flat = (FLAT if final else FLAT_BYTE)[node.op_type]
-            return -flat, flat
+    def _reach_of(self, node: ir.Node, wide: bool) -> tuple[float, float]:
+        if node.op_type == POINTWISE:
+            pointwise = node.meta["function"]
+            low, high = pointwise.flat if wide else pointwise.flat_byte
+            return low, high
         if node.op_type == "Clip":
             limits = [array_of(node.inputs[i]) if i < len(node.inputs) else None for i in (1, 2)]
             low, high = (float(limit) if limit is not None else end for limit, end in zip(limits, FREE, strict=True))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.codes import coded
@@ -13,41 +12,47 @@ from nvc_check.exporter.lower.flavours import Flavour
 from nvc_check.exporter.lower.site import Site
 from nvc_check.exporter.lower.values import WIDE, Float64, Known, peaks
 from nvc_check.exporter.lower.writing import saturated, times
+from nvc_check.exporter.network.pointwise import Pointwise
 from nvc_check.models.grid import exponent_to_hold
 
 OCTAVES = 3  # grids that are tried
-Function = Callable[[Float64], Float64]
-
-
-def _sigmoid(x: Float64) -> Float64:
-    halved: Float64 = np.tanh(0.5 * x)
-    return 0.5 * (1 + halved)
-
-
-FUNCTIONS: dict[str, Function] = {"Sigmoid": _sigmoid, "Tanh": np.tanh}
-FLAT = {"Sigmoid": 12.0, "Tanh": 6.0}  # beyond, they stay within 2^-17 of their limits
-FLAT_BYTE = {"Sigmoid": 6.0, "Tanh": 3.5}  # and within a quarter of a step of 8 bits
+BYTES = 256
 
 
 def tabulated(site: Site) -> Known:
     """By a table of 256 integers, or, where the input was not rounded to a byte, of 65,536."""
-    x = site.first()
-    function = FUNCTIONS[site.node.op_type]
-    return _byte(site, x, function) if x.zero is not None else _wide(site, x, function)
+    x, pointwise = site.first(), site.node.meta["function"]
+    with np.errstate(over="ignore"):
+        real = [pointwise.function(each) for each in x.real]
+    if not all(np.isfinite(each).all() for each in real):
+        site.refuse("gives no finite numbers over the calibration")
+    return _byte(site, x, pointwise, real) if x.zero is not None else _wide(site, x, pointwise, real)
 
 
-def _byte(site: Site, x: Known, function: Function) -> Known:
+def _table(pointwise: Pointwise, inputs: Float64, exponent: float, low: int, high: int) -> NDArray[np.int64]:
+    """Integers within [low, high] in steps of 2^exponent."""
+    with np.errstate(all="ignore"):  # far from the calibration
+        steps = pointwise.function(inputs) * 2.0**-exponent
+    made: NDArray[np.int64] = np.clip(np.rint(np.nan_to_num(steps)), low, high).astype(np.int64)
+    return made
+
+
+def _largest(pointwise: Pointwise, inputs: Float64) -> float:
+    with np.errstate(all="ignore"):
+        values = np.abs(pointwise.function(inputs))
+    return float(values[np.isfinite(values)].max(initial=0))
+
+
+def _byte(site: Site, x: Known, pointwise: Pointwise, real: list[Float64]) -> Known:
     if not (x.unit == x.unit[0]).all():
         x = coded(site.plan, x, unit=np.full(x.channels, x.unit.max()))
     assert x.zero is not None
-    zeros = (x.zero, 0 if function(np.array([-1e9]))[0] >= 0 else 128)
-    step = 2.0 ** float(x.unit[0])
-    real = [function(each) for each in x.real]
-    low, high = -zeros[1], 255 - zeros[1]
+    inputs = (np.arange(BYTES) - x.zero) * 2.0 ** float(x.unit[0])
+    zeros = (x.zero, 0 if (_table(pointwise, inputs, 0.0, -1, 1) >= 0).all() and min(map(np.min, real)) >= 0 else 128)
+    low, high = -zeros[1], BYTES - 1 - zeros[1]
     coarsest = int(exponent_to_hold(peaks(real).max(initial=0), high))
-    made = function((np.arange(256) - x.zero) * step)
     exponent = min(range(coarsest, coarsest - OCTAVES, -1), key=lambda e: _error(real, 2.0**e, low, high))
-    table = np.clip(np.rint(made * 2.0**-exponent), low, high).astype(np.int64)
+    table = _table(pointwise, inputs, exponent, low, high)
 
     def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
         return style.table(graph, values[x.name], table, zeros, site.name)
@@ -64,14 +69,16 @@ def _error(real: list[Float64], step: float, low: int, high: int) -> float:
     return sum(float(((np.clip(np.rint(each / step), low, high) * step - each) ** 2).sum()) for each in real)
 
 
-def _wide(site: Site, x: Known, function: Function) -> Known:
+def _wide(site: Site, x: Known, pointwise: Pointwise, real: list[Float64]) -> Known:
     """16 bits in and out."""
-    reach = min(FLAT[site.node.op_type], float(peaks(x.real).max()) * 2)
+    reach = min(max(map(abs, pointwise.flat)), float(peaks(x.real).max()) * 2)
     unit = max(float(exponent_to_hold(np.asarray(reach), WIDE)), float(x.unit.min()))
     factor = np.exp2(x.unit - unit)
-    exponent = float(exponent_to_hold(np.asarray(1.0), WIDE))
-    inputs = np.arange(-WIDE - 1, WIDE + 1)
-    table = np.rint(function(inputs * 2.0**unit) * 2.0**-exponent)
+    inputs = np.arange(-WIDE - 1, WIDE + 1) * 2.0**unit
+    # of all that the table may give, or of twice what the calibration gave
+    largest = min(_largest(pointwise, inputs), 2 * float(peaks(real).max(initial=0)))
+    exponent = float(exponent_to_hold(np.asarray(largest), WIDE))
+    table = _table(pointwise, inputs, exponent, -WIDE, WIDE).astype(np.float64)
 
     def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
         scaled = times(graph, values[x.name], factor, f"{site.name}_input")
@@ -89,7 +96,7 @@ def _wide(site: Site, x: Known, function: Function) -> Known:
     return Known(
         site.name,
         np.full(x.channels, exponent),
-        [function(each) for each in x.real],
+        real,
         [table[each] for each in places],
         int(table.min()),
         int(table.max()),

@@ -8,6 +8,8 @@ geometry      Convolutions of any geometry as plain ones: a ConvTranspose is con
 graphs        What is asked of a float graph, and constants put into it
 layers        Reads the geometry of a Conv, ConvTranspose, Gemm or MatMul node, every attribute of it
 model         An ONNX file as users have it -> a float32 graph of one opset, batch 1, whose tensors' sizes are known
+pointwise     Functions of one number, however many nodes of a graph they are: one node of ours, for which a table can
+              stand
 rewrite       Simplifies a float graph without changing what it computes: fewer kinds of nodes, all scales in
               convolutions
 shuffles      Pixel shuffles: DepthToSpace and SpaceToDepth, and which of them a run of Reshapes and Transposes is

@@ -8,6 +8,7 @@ import onnx_ir as ir
 from nvc_check.exporter.network.affine import take_in_affine
 from nvc_check.exporter.network.equalize import equalize
 from nvc_check.exporter.network.graphs import LAYERS, array_of, only_reader
+from nvc_check.exporter.network.pointwise import join_functions
 from nvc_check.exporter.network.shuffles import recognized
 
 OURS, REARRANGE = "nvc_check", "Rearrange"  # a run of Reshapes and Transposes of constant sizes: meta["steps"]
@@ -15,7 +16,9 @@ MOVES = ("Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
 def simplify(graph: ir.Graph, *, open_size: bool) -> None:
-    """Removes nodes that do nothing, joins pixel shuffles, takes borders, factors and shifts into convolutions."""
+    """Removes nodes that do nothing, joins pixel shuffles and functions of a number, takes borders, factors and shifts
+    into convolutions.
+    """
     for node in list(graph):
         _drop_idle(graph, node)
     for node in list(graph):
@@ -26,6 +29,7 @@ def simplify(graph: ir.Graph, *, open_size: bool) -> None:
         if node.op_type in LAYERS[:3]:
             while take_in_affine(graph, node):
                 pass
+    join_functions(graph, OURS)
     for node in list(graph):
         if node.op_type in LAYERS[:2]:
             equalize(graph, node)
