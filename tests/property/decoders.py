@@ -81,9 +81,10 @@ def check(seed: int, core: openvino.Core, precisions: Precisions | None = None) 
     return CheckedDecoder(targets, different, values, noise)
 
 
-def check_alone(seed: int) -> CheckedDecoder:
+def check_alone(seed_and_precision: tuple[int, str]) -> CheckedDecoder:
     """`check` with an OpenVINO of its own."""
-    return check(seed, openvino.Core())
+    seed, precision = seed_and_precision
+    return check(seed, openvino.Core(), Precisions(Precision.of(precision)))
 
 
 def main() -> int:

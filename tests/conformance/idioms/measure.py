@@ -3,6 +3,9 @@
 Every source is exported, and each of its graphs run on ONNX Runtime without and with optimization and on OpenVINO; a
 small share of the graphs that has every form runs on the legs with environments of their own as well. A form is listed
 for a leg where every graph that has it gave the oracle's bits, and at least one did. Writes measured.json.
+
+With --add, only graphs with a form that the list does not have are run, and the list is extended, or shortened by the
+forms of a graph that came out wrong.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -28,11 +31,13 @@ from property.against_float import _core
 from property.fuzz import Results, on_onnxruntime, on_openvino, on_oracle
 from property.in_processes import in_processes
 
-from nvc_check.exporter.certificate.idioms.known import FILE
+from nvc_check.exporter.certificate.idioms.known import FILE, record
 from nvc_check.exporter.certificate.walk import certify, forms_of
 
 # letter in measured.json -> target's name there; avx2 is an emulated processor without VNNI
 LETTERS: Final = {"c": "ort-cpu", "a": "avx2", "w": "webgpu", "o": "openvino"}
+HERE: Final = frozenset("co")  # the legs of this process
+Forms = dict[str, str]
 APART: Final = {"avx2": "cpu@haswell", "webgpu": "webgpu"}
 # nothing older was measured; before its change 27671 (March 2026) ONNX Runtime chose wrong uint8 kernels on VNNI
 SMALL_FILE: Final = 3000  # bytes: starting a graph costs an emulated processor as much as running such a one
@@ -58,10 +63,12 @@ class Witness:
     size: int
 
 
-def witnesses(source: str, folder: str) -> list[Witness]:
-    """Exports a source and runs it in this process."""
+def witnesses(source: str, folder: str, known: Forms | None = None) -> list[Witness]:
+    """Exports a source and runs it in this process, but for graphs that have only forms `known` on the legs here."""
     found = []
     for name, model in graphs(source):
+        if known is not None and all(set(known.get(form, "")) >= HERE for form in forms_of(model)):
+            continue
         certificate = certify(model)
         try:
             expected = expectations(model)
@@ -116,9 +123,9 @@ def _differs(expected: Results, found: Results) -> str:
     return ""
 
 
-def cover(found: Iterable[Witness], usable: Any) -> list[Witness]:
-    """Few graphs, small ones where that does not matter, that have every form between them."""
-    left = {form for witness in found if usable(witness) for form in witness.forms}
+def cover(found: Iterable[Witness], usable: Any, known: Collection[str] = ()) -> list[Witness]:
+    """Few graphs, small ones where that does not matter, that have every form between them that is not `known`."""
+    left = {form for witness in found if usable(witness) for form in witness.forms} - set(known)
     chosen = []
     candidates = sorted((w for w in found if usable(w)), key=lambda w: w.size)
     while left:
@@ -151,15 +158,19 @@ def on_leg(leg: str, chosen: list[Witness]) -> dict[str, str]:
     return wrong
 
 
-def listed(found: list[Witness], wrong: dict[str, dict[str, str]], ran: dict[str, set[str]]) -> dict[str, str]:
-    """Form -> the letters of the legs on which all its graphs that ran came out right."""
-    forms: dict[str, set[str]] = defaultdict(set)
+def listed(
+    found: list[Witness], wrong: dict[str, dict[str, str]], ran: dict[str, set[str]], known: Forms | None = None
+) -> Forms:
+    """Form -> the letters of the legs on which all its graphs that ran came out right; those `known` stay."""
+    forms: dict[str, set[str]] = defaultdict(set, {form: set(letters) for form, letters in (known or {}).items()})
     for letter, leg in LETTERS.items():
         right = {f for w in found if w.name in ran[leg] and w.name not in wrong[leg] for f in w.forms}
         bad = {f for w in found if w.name in wrong[leg] for f in w.forms}
         for form in right - bad:
             forms[form].add(letter)
-    return {form: "".join(sorted(letters)) for form, letters in sorted(forms.items())}
+        for form in bad & set(forms):
+            forms[form].discard(letter)
+    return {form: "".join(sorted(letters)) for form, letters in sorted(forms.items()) if letters}
 
 
 def main() -> int:
@@ -168,15 +179,17 @@ def main() -> int:
     arguments.add_argument("--decoders", type=int, default=400)
     arguments.add_argument("--processes", type=int, default=2)
     arguments.add_argument("--every", type=int, default=1, help="only every n-th source")
+    arguments.add_argument("--add", action="store_true", help="extend the list by what it does not have")
     arguments.add_argument("--legs", nargs="*", default=list(APART), choices=list(APART))
     arguments.add_argument("--out", type=Path, default=FILE)
     options = arguments.parse_args()
     start = time.monotonic()
+    known: Forms | None = record()["forms"] if options.add else None
     with tempfile.TemporaryDirectory() as folder:
         sources = names(options.decoders, options.packages)[:: options.every]
         found: list[Witness] = []
         for place, (source, made) in enumerate(
-            in_processes(partial(witnesses, folder=folder), sources, options.processes)
+            in_processes(partial(witnesses, folder=folder, known=known), sources, options.processes)
         ):
             if made is None:
                 print(f"{source}: its process ended", flush=True)
@@ -187,13 +200,16 @@ def main() -> int:
         wrong = {leg: {w.name: w.wrong[leg] for w in found if leg in w.wrong} for leg in ("ort-cpu", "openvino")}
         ran = {leg: {w.name for w in found} for leg in ("ort-cpu", "openvino")}
         for leg, spelled in APART.items():
-            chosen = cover(found, lambda w, leg=leg: leg in w.proved or leg == "webgpu") if leg in options.legs else []
+            letter = next(each for each, name in LETTERS.items() if name == leg)
+            there = {form for form, letters in (known or {}).items() if letter in letters}
+            usable = [w for w in found if (leg in w.proved or leg == "webgpu") and leg in options.legs]
+            chosen = cover(usable, lambda w: True, there)
             wrong[leg] = on_leg(f"{spelled}", chosen) if chosen else {}
             ran[leg] = {w.name for w in chosen}
     for leg, names_wrong in wrong.items():
         for name, said in list(names_wrong.items())[:20]:
             print(f"{leg}: {name}: {said}")
-    forms = listed(found, wrong, ran)
+    forms = listed(found, wrong, ran, known)
     write(options.out, forms)
     served = Counter(target for group in _exports(found).values() for target in group)
     print(f"of {len(_exports(found))} exports proved in some flavour: {dict(served)}")
