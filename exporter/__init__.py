@@ -6,6 +6,8 @@ network/           FP32 graphs: from torch, from ONNX files, as typed layers
 quantize/          Which grids, ranges and integer weights stand in a float graph's place
 warp/              The scale-space warp in integers
 write/             The two flavours of a codec's graphs, written node by node
+codec_graphs       A codec's integer graphs at any precision, by the compiler of decoders: what a codec adds are the
+                   roles of its inputs and outputs
 export             codec -> package: FP32 graphs, exact integer graphs, frozen tables, certificate, digests
 frames             The integer frame graphs of a codec, from its FP32 decoders and the calibration's latents
 frozen_tables      Integer CDF tables of a torch codec, made once at export

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from safetensors.torch import save
 
 from nvc_check.exporter.certificate.verdicts import EXACT, Certificate
 from nvc_check.exporter.certificate.walk import certify
+from nvc_check.exporter.codec_graphs import entropy_graph, frame_graphs
 from nvc_check.exporter.frames import inter_graphs, picture_graphs
 from nvc_check.exporter.frozen_tables import freeze_tables
 from nvc_check.exporter.network.torch_export import export_codec, part_of_graph
@@ -29,7 +31,8 @@ from nvc_check.models.atomic import whole_folder
 from nvc_check.models.codecs.architectures import Codec
 from nvc_check.models.codecs.video import InterDecoders
 from nvc_check.models.digest import canonical_json
-from nvc_check.models.errors import ExportRefusedError
+from nvc_check.models.errors import ExportRefusedError, UsageError
+from nvc_check.models.precision import Precisions
 
 Progress = Callable[[str], None]
 
@@ -40,13 +43,15 @@ def export_package(
     out: Path,
     *,
     scope: str = "hyperprior",
+    precisions: Precisions | None = None,
     allow_inexact: bool = False,
     targets: Iterable[str] = (),
     progress: Progress = lambda step: None,
 ) -> Package:
-    """Writes the package `out` of a codec at precision `w8a8`.
+    """Writes the package `out` of a codec.
 
     Args:
+        precisions: of its layers, w8a8 by default.
         scope: `hyperprior`, the entropy path is integer, or `decoder`, frames too.
         calibration: pictures or successive frames (1, 3, H, W) float32 in [0, 1], sides multiples of `codec.multiple`.
         targets: of the certificate, for which each graph must be exact in some flavour.
@@ -54,8 +59,12 @@ def export_package(
 
     Raises:
         ExportRefusedError: an operator without exact form, a bound that cannot hold, or a graph not certified.
-        UsageError: no calibration pictures, or `out` cannot be written.
+        UsageError: no calibration pictures, other precisions than w8a8 with `allow_inexact`, or `out` cannot be
+            written.
     """
+    precisions = precisions or Precisions()
+    if allow_inexact and precisions != Precisions():
+        raise UsageError("ordinary scales are for w8a8; leave --allow-inexact out")
     progress("calibration")
     samples = calibrate(codec, calibration)
     with whole_folder(out, is_package) as folder:
@@ -69,26 +78,20 @@ def export_package(
             ir.save(part_of_graph(graph, shown), folder / "fp32" / f"{name}.onnx")
         for part in codec.hyperpriors:
             name = graph_name(part, "entropy")
-            integer = quantize_chain(read_chain(fp32[name]), samples.symbols[part], power_of_two=not allow_inexact)
-            tables = freeze_tables(codec, part, integer.output("scales_hat").exponent)
-            parts[part] = _part(integer)
+            progress(f"{name}, integer")
+            parts[part], write = _entropy(fp32[name], samples.symbols[part], precisions, power_of_two=not allow_inexact)
+            tables = freeze_tables(codec, part, parts[part].scales_exponent)
             if scope == "decoder":
                 parts[part] = replace(parts[part], y_min=-Y_MAX, y_max=Y_MAX)
             arrays.update({f"{part}/{key}": array for key, array in asdict(tables).items()})
             for flavour in FLAVOURS:
-                progress(f"{name}, integer, {flavour}")
                 file = folder / "int" / f"{name}.{flavour}.onnx"
-                ir.save(write_graph(integer, tables.integer_thresholds, flavour), file)
+                ir.save(write(tables.integer_thresholds, flavour), file)
                 certificates[file.relative_to(folder).as_posix()] = certify(onnx.load(file))
         if scope == "decoder":
             for name, module in codec.frame_graphs(native=False).items():
                 progress(f"{name}, integer")
-                if isinstance(module, InterDecoders):
-                    made = inter_graphs(
-                        name, module, fp32[name], parts, samples.latents, power_of_two=not allow_inexact
-                    )
-                else:
-                    made = picture_graphs(name, fp32[name], parts, samples.latents, power_of_two=not allow_inexact)
+                made = _frames(name, module, fp32[name], parts, samples.latents, precisions, not allow_inexact)
                 for flavour, integer_graph in made.items():
                     file = folder / "int" / f"{name}.{flavour}.onnx"
                     ir.save(integer_graph, file)
@@ -103,7 +106,7 @@ def export_package(
             name=codec.name,
             architecture=codec.architecture,
             kind=codec.kind,
-            precision="w8a8",
+            precision=str(precisions.default),
             scope=scope,
             exact=not allow_inexact,
             multiple=codec.multiple,
@@ -113,6 +116,34 @@ def export_package(
         )
         write_manifest(folder, manifest)
     return Package.open(out)
+
+
+def _entropy(
+    fp32: ir.Model, symbols: list[NDArray[np.int64]], precisions: Precisions, *, power_of_two: bool
+) -> tuple[Part, Callable[[NDArray[np.int32], str], ir.Model]]:
+    """(what the manifest says of it, what writes it from thresholds in a flavour)."""
+    if precisions == Precisions():
+        integer = quantize_chain(read_chain(fp32), symbols, power_of_two=power_of_two)
+        return _part(integer), partial(write_graph, integer)
+    graph = entropy_graph(fp32, symbols, precisions)
+    return graph.part(), graph.write
+
+
+def _frames(
+    name: str,
+    module: Any,
+    fp32: ir.Model,
+    parts: Mapping[str, Part],
+    latents: Mapping[str, list[NDArray[np.float64]]],
+    precisions: Precisions,
+    power_of_two: bool,
+) -> dict[str, ir.Model]:
+    """flavour -> the graph that makes frames; at w8a8 by its own way, which is faster by what it knows of codecs."""
+    if precisions != Precisions():
+        return frame_graphs(name, module, fp32, parts, latents, precisions)
+    if isinstance(module, InterDecoders):
+        return inter_graphs(name, module, fp32, parts, latents, power_of_two=power_of_two)
+    return picture_graphs(name, fp32, parts, latents, power_of_two=power_of_two)
 
 
 def _part(integer: IntegerChain) -> Part:

@@ -17,7 +17,6 @@ from nvc_check.exporter.write.frame_graph import write_frame
 from nvc_check.exporter.write.inter_graph import Prediction, write_inter
 from nvc_check.models.artifacts.package import FLAVOURS, FRAME_PEAK, Part
 from nvc_check.models.codecs.video import InterDecoders
-from nvc_check.models.errors import ExportRefusedError
 
 Float64 = NDArray[np.float64]
 
@@ -61,10 +60,7 @@ def inter_graphs(
     Raises:
         ExportRefusedError: a node without exact form, by name; a flow unit that is no power of two.
     """
-    unit = graph.flow_unit
-    if unit is not None and not (unit >= 1 and float(unit).is_integer() and int(unit) & (int(unit) - 1) == 0):
-        raise ExportRefusedError(f"{name}: flow in units of {unit:g} pixels, expected a power of two; retrain with one")
-    prediction = Prediction(graph.levels, graph.sigma, None if unit is None else int(unit))
+    prediction = Prediction.of(graph, name)
     chains = {
         decoder: _prefixed(read_chain(part_of_graph(fp32, [decoder], inputs)), decoder)
         for decoder, inputs in graph.decoders.items()

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from nvc_check.exporter.graph_reader import Example, GraphReader, SiteLoss, as_picture
+from nvc_check.exporter.graph_reader import Example, GraphReader, Grids, SiteLoss, as_picture
 from nvc_check.exporter.lower.flavours import FLAVOURS
 from nvc_check.exporter.lower.values import Known, PlannedLayer, decibels
 from nvc_check.exporter.network.equalize import bends_as_relus
@@ -111,14 +111,7 @@ def _compiled(
     *,
     apart: bool,
 ) -> CompiledGraph:
-    model = with_sizes(source.prepared, examples[0])
-    simplify(model.graph, open_size=source.open_size)
-    if apart:
-        bends_as_relus(model.graph)
-    reader = GraphReader(model, source, examples, precisions)
-    for node in list(model.graph):
-        reader.read(node)
-    outputs = reader.finish()
+    reader, outputs = read_graph(source, examples, precisions, apart=apart)
     for name, known in outputs.items():
         _check_read(name, known, [each[name] for each in wanted])
     return CompiledGraph(
@@ -129,6 +122,31 @@ def _compiled(
         tuple(reader.losses),
         reader.layers,
     )
+
+
+def read_graph(
+    source: Source,
+    examples: list[Example],
+    precisions: Precisions,
+    *,
+    given: Grids | None = None,
+    asked: Grids | None = None,
+    apart: bool = False,
+) -> tuple[GraphReader, dict[str, Known]]:
+    """(the graph as it was read, its outputs); `given`, `asked`: grids of inputs and outputs that have a role.
+
+    Raises:
+        ExportRefusedError: an operator or attribute without exact form, by name; a bound that cannot hold.
+        UsageError: a pattern of `precisions` that fits no layer.
+    """
+    model = with_sizes(source.prepared, examples[0])
+    simplify(model.graph, open_size=source.open_size)
+    if apart:
+        bends_as_relus(model.graph)
+    reader = GraphReader(model, source, examples, precisions, given, asked)
+    for node in list(model.graph):
+        reader.read(node)
+    return reader, reader.finish()
 
 
 def _check_examples(source: Source, examples: list[Example]) -> None:

@@ -17,7 +17,7 @@ from nvc_check.exporter.lower.flavours import FLAVOURS
 from nvc_check.exporter.lower.operators import NAMED, OPERATORS
 from nvc_check.exporter.lower.readers import Readers
 from nvc_check.exporter.lower.site import Site
-from nvc_check.exporter.lower.values import HELD, WIDE, Float64, Known, Plan, PlannedLayer, noise
+from nvc_check.exporter.lower.values import HELD, WIDE, FixedGrid, Float64, Known, Plan, PlannedLayer, noise
 from nvc_check.exporter.network.graphs import LAYERS
 from nvc_check.exporter.network.model import Source
 from nvc_check.exporter.network.rewrite import OURS
@@ -27,6 +27,7 @@ from nvc_check.models.grid import exponent_to_hold
 from nvc_check.models.precision import Precisions
 
 LOW = -WIDE - 1
+Grids = Mapping[str, FixedGrid]
 Example = Mapping[str, NDArray[np.float32]]
 
 
@@ -48,15 +49,27 @@ def as_picture(array: NDArray[np.float32]) -> Float64:
 class GraphReader:
     """Goes through a float graph once, in topological order.
 
+    Args:
+        given: inputs that are on a grid by their role.
+        asked: outputs that must be.
+
     Raises:
         UsageError: a pattern of `precisions` that fits no layer.
     """
 
-    def __init__(self, model: ir.Model, source: Source, examples: list[Example], precisions: Precisions) -> None:
+    def __init__(
+        self,
+        model: ir.Model,
+        source: Source,
+        examples: list[Example],
+        precisions: Precisions,
+        given: Grids | None = None,
+        asked: Grids | None = None,
+    ) -> None:
         self._graph, self._source, self._precisions = model.graph, source, precisions
         self._types = {str(value.name): value.dtype for value in model.graph.inputs}
         self.inputs = {
-            str(value.name): _input(value, [as_picture(each[str(value.name)]) for each in examples])
+            str(value.name): _input(value, [as_picture(each[str(value.name)]) for each in examples], given or {})
             for value in model.graph.inputs
         }
         self._plan = Plan()
@@ -66,7 +79,8 @@ class GraphReader:
         for node in model.graph:
             node.name = _own_name(node, names)
         precisions.check(str(node.name) for node in model.graph if node.op_type in LAYERS)
-        self._readers = Readers(model.graph, lambda name: precisions.of(name).activations)
+        self._asked = asked or {}
+        self._readers = Readers(model.graph, lambda name: precisions.of(name).activations, self._asked)
         self._fused: set[str] = set()  # outputs of Relu nodes that were made with the layer in front of them
         self._unread = Counter(str(v.name) for node in model.graph for v in node.inputs if v is not None)
         self.losses: list[SiteLoss] = []
@@ -123,12 +137,26 @@ class GraphReader:
                         held.clear()
 
     def finish(self) -> dict[str, Known]:
-        """The outputs, each on one grid."""
+        """The outputs, each on one grid.
+
+        Raises:
+            ExportRefusedError: a constant among them, or one whose role asks for a grid that its layer cannot give.
+        """
         missing = [name for name in self._outputs if name not in self._known]
         if missing:
             raise ExportRefusedError(f"output {missing[0]}: a constant, expected what the graph computes")
         single = {name: np.zeros(self._known[name].channels, np.int64) for name in self._outputs}
-        return {name: on_common_units(self._plan, self._known[name], single[name]) for name in self._outputs}
+        for name, grid in self._asked.items():
+            if not (self._known[name].unit == grid.units(self._known[name].channels)).all():
+                raise ExportRefusedError(
+                    f"output {name}: not made by a layer alone, expected one behind which nothing is"
+                )
+        return {
+            name: self._known[name]
+            if name in self._asked
+            else on_common_units(self._plan, self._known[name], single[name])
+            for name in self._outputs
+        }
 
     @property
     def layers(self) -> tuple[PlannedLayer, ...]:
@@ -139,16 +167,23 @@ class GraphReader:
         shape = self._source.sizes.get(name)
         return GridTensor(known.channels, int(known.unit[0]), known.low, known.high, dtype, shape)
 
-    def write(self, flavour: str, outputs: Mapping[str, Known]) -> ir.Model:
-        inputs = {name: self._integer_input(name) for name in self.inputs}
-        graph = GraphWriter(self._graph.name or "decoder", list(inputs.values()))
-        values = {}
-        for name, value in inputs.items():
-            x = graph.op("Cast", value, name=f"{name}_float", to=ir.DataType.FLOAT)
-            known = self.inputs[name]
+    def follow(
+        self, graph: GraphWriter, flavour: str, inputs: Mapping[str, ir.Value], values: dict[str, ir.Value]
+    ) -> None:
+        """Writes everything but the outputs' Casts; `values` has what others wrote, and gets all tensors."""
+        for name, known in self.inputs.items():
+            if name in values:
+                continue
+            x = graph.op("Cast", inputs[name], name=f"{name}_float", to=ir.DataType.FLOAT)
             x = graph.op("Clip", x, graph.scalar(known.low), graph.scalar(known.high), name=f"{name}_clipped")
             values[name] = self._reshaped(graph, x, [1, known.channels, 1, 1], name, len(self._source.sizes[name]))
         self._plan.follow(graph, FLAVOURS[flavour], values)
+
+    def write(self, flavour: str, outputs: Mapping[str, Known]) -> ir.Model:
+        inputs = {name: self.integer_input(name) for name in self.inputs}
+        graph = GraphWriter(self._graph.name or "decoder", list(inputs.values()))
+        values: dict[str, ir.Value] = {}
+        self.follow(graph, flavour, inputs, values)
         made = []
         for value in self._graph.outputs:
             name, known = str(value.name), outputs[str(value.name)]
@@ -165,7 +200,7 @@ class GraphReader:
             return x
         return graph.op("Reshape", x, graph.constant(np.array(sizes, np.int64), f"{name}_sizes"), name=f"{name}_shaped")
 
-    def _integer_input(self, name: str) -> ir.Value:
+    def integer_input(self, name: str) -> ir.Value:
         given = next(value for value in self._source.prepared.graph.input if value.name == name)
         sizes = [dim.dim_value or dim.dim_param or None for dim in given.type.tensor_type.shape.dim]
         return ir.Value(name=name, type=ir.TensorType(ir.DataType.INT32), shape=ir.Shape(sizes))
@@ -177,14 +212,17 @@ def _own_name(node: ir.Node, names: Counter[str]) -> str:
     return name if names[name] == 1 else f"{name}_{names[name]}"
 
 
-def _input(value: ir.Value, real: list[Float64]) -> Known:
+def _input(value: ir.Value, real: list[Float64], given: Grids) -> Known:
     """An input on one grid: of whole numbers where the calibration has no others, else as fine as 15 bits allow."""
+    low, high, grid = LOW, WIDE, given.get(str(value.name))
     peak = np.max([np.abs(each).max(initial=0) for each in real])
     unit = float(exponent_to_hold(np.asarray(peak), HELD))
-    if value.dtype == ir.DataType.INT32:
+    if grid is not None:
+        unit, low, high = float(grid.units(1)[0]), grid.low, grid.high
+    elif value.dtype == ir.DataType.INT32:
         unit = 0.0
     elif all((each == np.rint(each)).all() for each in real):
         unit = max(unit, 0.0)
     step = 2.0**unit
-    integers: list[Float64] = [np.clip(np.rint(each / step), LOW, WIDE) for each in real]
-    return Known(str(value.name), np.full(real[0].shape[1], unit), real, integers, LOW, WIDE, given=True)
+    integers: list[Float64] = [np.clip(np.rint(each / step), low, high) for each in real]
+    return Known(str(value.name), np.full(real[0].shape[1], unit), real, integers, low, high, given=True)

@@ -33,7 +33,7 @@ def export(
     precision: Annotated[
         str,
         typer.Option(
-            help="Bits of weights and activations: w8a8; of an ONNX decoder wNaM, N and M from 2 to 16."
+            help="Bits of weights and activations: wNaM, N and M from 2 to 16."
             " Above 8 bits: nearer to float, and slower."
         ),
     ] = "w8a8",
@@ -95,8 +95,6 @@ def export(
         raise UsageError(
             "--min-snr, --peak, --layers, --plan, --verbose: of an ONNX decoder; compare says what a codec costs"
         )
-    if bits != Precisions().default:
-        raise UsageError(f"--precision {precision}: of an ONNX decoder; codecs are exported at w8a8 in this version")
     assert out is not None
     from nvc_check.checker.coding.calibration import calibration_pictures
     from nvc_check.exporter.export import export_package
@@ -108,7 +106,14 @@ def export(
         loaded = load_codec(codec)
         pictures = calibration_pictures(calibration, loaded.multiple)
         package = export_package(
-            loaded, pictures, out, scope=scope, allow_inexact=allow_inexact, targets=wanted, progress=step
+            loaded,
+            pictures,
+            out,
+            scope=scope,
+            precisions=Precisions(bits),
+            allow_inexact=allow_inexact,
+            targets=wanted,
+            progress=step,
         )
     _print_exported(package, out)
     for note in loaded.notes:

@@ -63,31 +63,34 @@ def convolve(site: Site, layer: Layer, x: Known) -> Known:
     real = [layer.together(list(each)) for each in zip(*real_sums, strict=True)]
     low, high = site.asked.reach
     shown = [np.clip(each, max(low, 0) if site.relu else low, high) for each in real]
-    labels = site.asked.labels(layer.channels)
-    bits = site.asked.bits or BYTE
-    wide = site.asked.final or bits > BYTE or (site.small and bits == BYTE)
-    held = HELD if wide else of_bits(UNSIGNED if site.relu else SIGNED, bits)[2]
-    form: Form = (0, -WIDE, WIDE)
-    unit = unit_for(peaks(shown) if wide else likely_peaks(shown), labels, held)
-    if not wide:
-        form, unit = _byte_form(site, shown, unit, bits)
-        unit = tied(unit, labels)
-    parts = _fitted(site, layer, read, unit, real_sums, limbs=in_two, split=in_two and x.given)
-    while wide and any((part.made.exponent > 0).any() for part in parts):
+    form, unit, wide = _grid(site, layer, shown)
+    fitted = partial(_fitted, site, layer, read, real_sums=real_sums, limbs=in_two, split=in_two and x.given)
+    parts = fitted(unit)
+    while wide and site.asked.grid is None and any((part.made.exponent > 0).any() for part in parts):
         # a half is added to the sums: they must be as fine as units
         coarser = np.zeros(layer.channels)
         for part in parts:
             np.maximum.at(coarser, part.made.plain.channels, np.maximum(part.made.exponent, 0))
-        unit = tied(unit + coarser, labels)
-        parts = _fitted(site, layer, read, unit, real_sums, limbs=in_two, split=in_two and x.given)
+        unit = tied(unit + coarser, site.asked.labels(layer.channels))
+        parts = fitted(unit)
     kernels = [(part.made, wide_kernel(part.made) if wide else QUANTIZED) for part in parts]
     site.planned([read], kernels, unit)
     sums = [layer.together([part.sums(each) for part in parts]) for each in read.integers]
     if site.relu:
         real = [np.maximum(each, 0) for each in real]
-    if wide:
-        return _wide(site, layer, read, parts, unit, real, sums)
-    return _byte(site, layer, read, parts, unit, real, sums, form)
+    return (_wide if wide else _byte)(site, layer, read, parts, unit, real, sums, form)
+
+
+def _grid(site: Site, layer: Layer, shown: list[Float64]) -> tuple[Form, Float64, bool]:
+    """((zero point, low, high), (C,) units, whether these are more than a byte) of the layer's output."""
+    grid, bits, labels = site.asked.grid, site.asked.bits or BYTE, site.asked.labels(layer.channels)
+    if grid is not None:
+        return (0, grid.low, grid.high), grid.units(layer.channels), not grid.is_byte
+    if site.asked.final or bits > BYTE or (site.small and bits == BYTE):
+        return (0, 0 if site.relu else -WIDE, WIDE), unit_for(peaks(shown), labels, HELD), True
+    unit = unit_for(likely_peaks(shown), labels, of_bits(UNSIGNED if site.relu else SIGNED, bits)[2])
+    form, unit = _byte_form(site, shown, unit, bits)
+    return form, tied(unit, labels), False
 
 
 def _byte_form(site: Site, shown: list[Float64], unit: Float64, bits: int) -> tuple[Form, Float64]:
@@ -131,7 +134,7 @@ def _real(part: Convolution, in_two: bool, x: Float64) -> Float64:
 
 
 def _fitted(
-    site: Site, layer: Layer, read: Known, unit: Float64, real_sums: list[list[Float64]], *, limbs: bool, split: bool
+    site: Site, layer: Layer, read: Known, unit: Float64, *, real_sums: list[list[Float64]], limbs: bool, split: bool
 ) -> list[_Part]:
     """The layer's parts for outputs in steps of `unit`."""
     assert read.zero is not None
@@ -188,9 +191,16 @@ def _byte(
 
 
 def _wide(
-    site: Site, layer: Layer, read: Known, parts: list[_Part], unit: Float64, real: list[Float64], sums: list[Float64]
+    site: Site,
+    layer: Layer,
+    read: Known,
+    parts: list[_Part],
+    unit: Float64,
+    real: list[Float64],
+    sums: list[Float64],
+    form: Form,
 ) -> Known:
-    low = 0 if site.relu else -WIDE
+    _, low, high = form
     reach, source_of, source_zero = largest_code(read), read.name, read.zero  # not `read`: its arrays would be kept
 
     def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
@@ -199,9 +209,9 @@ def _wide(
             source = part.source(graph, style, values[source_of], source_zero, name)
             # rounded first: phases have grids of their own, which nobody can tell apart once they are interleaved
             total = rounded_up(graph, style.wide_sums(graph, part.made, source, reach, name), name)
-            totals.append(saturated(graph, total, low, WIDE, name))
+            totals.append(saturated(graph, total, low, high, name))
         return together(graph, layer, totals, site.name)
 
     site.plan.add(site.name, write)
-    integers = [np.clip(np.floor(each + 0.5), low, WIDE) for each in sums]
-    return Known(site.name, unit, real, integers, low, WIDE)
+    integers = [np.clip(np.floor(each + 0.5), low, high) for each in sums]
+    return Known(site.name, unit, real, integers, low, high)

@@ -109,15 +109,16 @@ def convolve_in_limbs(site: Site, layer: Layer, x: Known) -> Known:
     real = [layer.together(list(each)) for each in zip(*real_sums, strict=True)]
     real = [np.maximum(each, 0) for each in real] if site.relu else real
     low, high = site.asked.reach
-    labels = site.asked.labels(layer.channels)
+    labels, grid = site.asked.labels(layer.channels), site.asked.grid
+    least, most = (0 if site.relu else -WIDE, WIDE) if grid is None else (grid.low, grid.high)
     unit = unit_for(peaks([np.clip(each, low, high) for each in real]), labels, HELD)
     unit = np.maximum(unit, unit_for(_before_bias(layer, real_sums), labels, WIDE))  # or limbs would saturate
+    unit = unit if grid is None else grid.units(layer.channels)
     scaled = layer.inputs_scaled(np.exp2(read[0].unit)).outputs_scaled(np.exp2(-unit))
     parts = []
     for part, sums in zip(scaled.parts, real_sums, strict=True):
         wanted = [each * np.exp2(-column(unit[part.channels])) for each in sums]
         parts.append(_sum(part, combined, wanted, read, below, site.precision.weights))
-    least = 0 if site.relu else -WIDE
     # not `read` itself: its arrays would be kept
     known = [replace(each, real=[], integers=[]) for each in read]
 
@@ -125,14 +126,14 @@ def convolve_in_limbs(site: Site, layer: Layer, x: Known) -> Known:
         digits = [values[each.name] for each in known]
         made = []
         for part, name in zip(parts, names(site.name, len(parts)), strict=True):
-            made.append(saturated(graph, part.write(graph, style, digits, known, name), least, WIDE, name))
+            made.append(saturated(graph, part.write(graph, style, digits, known, name), least, most, name))
         return together(graph, layer, made, site.name)
 
     site.plan.add(site.name, write)
     site.planned(read, [(limb.made, wide_kernel(limb.made)) for part in parts for limb in part.limbs], unit)
     given = [list(each) for each in zip(*(digit.integers for digit in read), strict=True)]
-    integers = [np.clip(layer.together([part.integers(each) for part in parts]), least, WIDE) for each in given]
-    return Known(site.name, unit, real, integers, least, WIDE)
+    integers = [np.clip(layer.together([part.integers(each) for part in parts]), least, most) for each in given]
+    return Known(site.name, unit, real, integers, least, most)
 
 
 def _before_bias(layer: Layer, real_sums: list[list[Float64]]) -> Float64:

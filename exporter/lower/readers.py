@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnx_ir as ir
 
 from nvc_check.exporter.lower.codes import BYTE
 from nvc_check.exporter.lower.site import Asked
-from nvc_check.exporter.lower.values import Float64, Int64
+from nvc_check.exporter.lower.values import FixedGrid, Float64, Int64
 from nvc_check.exporter.network.graphs import LAYERS, array_of
 from nvc_check.exporter.network.pointwise import POINTWISE
 from nvc_check.exporter.network.rewrite import REARRANGE
@@ -21,9 +21,17 @@ FREE = (-np.inf, np.inf)
 
 
 class Readers:
-    """Of a graph in topological order, whose layers read `activations` (name) bits."""
+    """Of a graph in topological order.
 
-    def __init__(self, graph: ir.Graph, activations: Callable[[str], int]) -> None:
+    Args:
+        activations: layer's name -> bits that it reads.
+        grids: of outputs by name, where these have a role.
+    """
+
+    def __init__(
+        self, graph: ir.Graph, activations: Callable[[str], int], grids: Mapping[str, FixedGrid] | None = None
+    ) -> None:
+        self._grids = grids or {}
         self._outputs = {id(value) for value in graph.outputs}
         self._activations = activations
         self._bits: dict[int, int] = {}
@@ -38,7 +46,12 @@ class Readers:
 
     def asked(self, value: ir.Value) -> Asked:
         labels = lambda width: self.labels(value, width)  # noqa: E731
-        return Asked(labels, self.final(value), self.reach(value), self._slopes(value), self.bits(value))
+        return Asked(
+            labels, self.final(value), self.reach(value), self._slopes(value), self.bits(value), self._grid(value)
+        )
+
+    def _grid(self, value: ir.Value) -> FixedGrid | None:
+        return self._grids.get(str(value.name)) if id(value) in self._outputs and not value.uses() else None
 
     def _slopes(self, value: ir.Value) -> Callable[[int], Float64] | None:
         readers = [use.node for use in value.uses()]

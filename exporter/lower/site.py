@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.flavours import Flavour
-from nvc_check.exporter.lower.values import Float64, Int64, Known, Plan, PlannedLayer
+from nvc_check.exporter.lower.values import FixedGrid, Float64, Int64, Known, Plan, PlannedLayer
 from nvc_check.exporter.quantize.fitting import IntegerConvolution
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.precision import Precision
@@ -27,6 +27,7 @@ class Asked:
         reach: real values beyond (low, high) make no difference to those that read it.
         slopes: (C,) of the one activation that reads it, a LeakyRelu or PRelu; None where there is another reader.
         bits: the most that a layer reads of it.
+        grid: it is an output of the graph, and nothing else, that must be on this grid.
     """
 
     labels: Callable[[int], Int64]
@@ -34,6 +35,7 @@ class Asked:
     reach: tuple[float, float]
     slopes: Callable[[int], Float64] | None = None
     bits: int = 8
+    grid: FixedGrid | None = None
 
 
 class Site:

@@ -24,6 +24,7 @@ HELD = WIDE // 2  # the calibration's largest value then; twice as much does not
 LIMIT = 1 << 21  # of any tensor's integers: sums and a rounding term still fit
 SEARCHED = 10_000  # places over which units are compared
 OCTAVES = 7
+BYTE = 255
 BEYOND = 2.0  # a calibration of 100 places is taken to be exceeded by a fifth, one of 10,000 by a fiftieth
 SPREAD = 8  # a channel's grid is at most 2^8 finer than the coarsest of its tensor
 
@@ -58,6 +59,25 @@ class Known:
     def made(self) -> list[Float64]:
         """What the integer graph gives, as real values."""
         return [each * np.exp2(column(self.unit)) for each in self.integers]
+
+
+@dataclass(frozen=True)
+class FixedGrid:
+    """What an input or output of a graph is by its role, whatever the calibration says: integers within [low, high] in
+    steps of 2^exponent, one for all channels or one for each.
+    """
+
+    exponent: int | tuple[int, ...]
+    low: int
+    high: int
+
+    def units(self, channels: int) -> Float64:
+        """(C,)."""
+        return np.broadcast_to(np.asarray(self.exponent, np.float64), channels).copy()
+
+    @property
+    def is_byte(self) -> bool:
+        return self.low >= 0 and self.high <= BYTE
 
 
 Write = Callable[[GraphWriter, Flavour, dict[str, ir.Value]], ir.Value]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import onnx_ir as ir
@@ -17,10 +18,22 @@ from nvc_check.exporter.warp.graph import FLOW_EXPONENT, SCALE_EXPONENT, write_w
 from nvc_check.exporter.write.frame_graph import latent_inputs, write_latent, write_layers
 from nvc_check.exporter.write.integer_graph import FLAVOURS
 from nvc_check.models.artifacts.package import FRAME_PEAK
+from nvc_check.models.errors import ExportRefusedError
 
 INT16_MIN, INT16_MAX = -32768, 32767
 FLOW_STEP_EXPONENT = -6  # of flow in pixels: 16 bits reach 512 pixels either way in steps of 1/64
 RESIDUAL_EXPONENT = -2  # the prediction's grid: quarters of an 8-bit step
+
+
+SIDES: tuple[int | str, ...] = (1, 3, "16*height", "16*width")
+
+
+class Decoders(Protocol):
+    """What is needed of a predicted frame's decoders."""
+
+    levels: int
+    sigma: float
+    flow_unit: float | None
 
 
 @dataclass(frozen=True)
@@ -33,6 +46,16 @@ class Prediction:
     levels: int
     sigma: float
     flow_unit: int | None
+
+    @classmethod
+    def of(cls, decoders: Decoders, name: str) -> Prediction:
+        """Raises ExportRefusedError for a flow unit that is no power of two."""
+        unit = decoders.flow_unit
+        if unit is not None and not (unit >= 1 and float(unit).is_integer() and int(unit) & (int(unit) - 1) == 0):
+            raise ExportRefusedError(
+                f"{name}: flow in units of {unit:g} pixels, expected a power of two; retrain with one"
+            )
+        return cls(decoders.levels, decoders.sigma, None if unit is None else int(unit))
 
     @property
     def flow_exponent(self) -> int:
@@ -56,8 +79,7 @@ def write_inter(
         means_exponents: symbols' input name -> e of its means, None where it has none.
     """
     inputs = latent_inputs([motion, residual])
-    sides: list[int | str] = [1, 3, "16*height", "16*width"]
-    given = ir.Value(name="reference", type=ir.TensorType(ir.DataType.INT32), shape=ir.Shape(sides))
+    given = reference_input()
     graph = GraphWriter(name, [*inputs.values(), given])
     style = FLAVOURS[flavour]
     y_hats = {
@@ -65,8 +87,29 @@ def write_inter(
         for latent in {latent.symbols: latent for latent in (*motion.latents, *residual.latents)}.values()
     }
     moved = write_layers(graph, style, motion, y_hats, "motion_latents")
-    flow = _read(graph, _channels(graph, moved, 0, 2, "flow"), prediction.flow_exponent, INT16_MIN, INT16_MAX, "flow")
-    scale = _read(graph, _channels(graph, moved, 2, 3, "scale"), SCALE_EXPONENT, INT16_MIN, INT16_MAX, "scale")
+    flow = _read(graph, channels(graph, moved, 0, 2, "flow"), prediction.flow_exponent, INT16_MIN, INT16_MAX, "flow")
+    scale = _read(graph, channels(graph, moved, 2, 3, "scale"), SCALE_EXPONENT, INT16_MIN, INT16_MAX, "scale")
+    sums = write_layers(graph, style, residual, y_hats, "residual_latents")
+    most = int(FRAME_PEAK * 2.0**-RESIDUAL_EXPONENT)
+    added = _read(graph, sums, RESIDUAL_EXPONENT, -most, most, "residual")
+    return predicted_frame(graph, given, (flow, scale), added, prediction)
+
+
+def reference_input() -> ir.Value:
+    return ir.Value(name="reference", type=ir.TensorType(ir.DataType.INT32), shape=ir.Shape(SIDES))
+
+
+def predicted_frame(
+    graph: GraphWriter, given: ir.Value, motion: tuple[ir.Value, ir.Value], residual: ir.Value, prediction: Prediction
+) -> ir.Model:
+    """The finished graph: the reference `given`, warped by `motion`, flow and scale, plus the residual.
+
+    Args:
+        motion: float32 (1, 2, H, W) and (1, 1, H, W), integers of 16 bits in steps of 2^prediction.flow_exponent and
+            2^SCALE_EXPONENT.
+        residual: (1, 3, H, W) float32, 8-bit steps of the picture on a grid of at least 2^-6.
+    """
+    flow, scale = motion
     real = graph.op("Cast", given, name="reference_float", to=ir.DataType.FLOAT)
     reference = graph.op("Clip", real, graph.scalar(0), graph.scalar(FRAME_PEAK), name="reference_clipped")
     predicted = write_warp(
@@ -79,18 +122,15 @@ def write_inter(
         flow_exponent=prediction.flow_exponent,
         flow_unit=prediction.flow_unit,
     )
-    sums = write_layers(graph, style, residual, y_hats, "residual_latents")
-    most = int(FRAME_PEAK * 2.0**-RESIDUAL_EXPONENT)
-    added = _read(graph, sums, RESIDUAL_EXPONENT, -most, most, "residual")
-    total = graph.op("Add", predicted, added, name="frame_quarters")
+    total = graph.op("Add", predicted, residual, name="frame_quarters")
     half = graph.op("Add", total, graph.scalar(0.5), name="frame_half")
     steps = graph.op("Floor", half, name="frame_floor")
     picture = graph.op("Clip", steps, graph.scalar(0), graph.scalar(FRAME_PEAK), name="frame_clipped")
     frame = graph.op("Cast", picture, name="frame_int32", to=ir.DataType.INT32)
-    return graph.finish([(frame, "frame", ir.DataType.INT32, sides)])
+    return graph.finish([(frame, "frame", ir.DataType.INT32, SIDES)])
 
 
-def _channels(graph: GraphWriter, x: ir.Value, start: int, stop: int, name: str) -> ir.Value:
+def channels(graph: GraphWriter, x: ir.Value, start: int, stop: int, name: str) -> ir.Value:
     bounds = [graph.constant(np.array([v], np.int64), f"channel_{v}") for v in (start, stop, 1)]
     return graph.op("Slice", x, *bounds, name=f"{name}_channels")
 

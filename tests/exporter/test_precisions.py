@@ -55,7 +55,7 @@ NETS = {
 }
 # dB of y; measured are 1 to 3 dB more, in the worst of the nets
 LEAST: dict[str, float] = {"w2a2": -2, "w4a4": 6, "w6a6": 17, "w8a8": 29, "w10a12": 45, "w12a12": 53, "w16a16": 70}
-LEAST |= {"w8a16": 34, "w9a15": 40, "w4a16": 11, "w16a4": 7.5, "w16a9": 36}
+LEAST |= {"w8a16": 34, "w9a15": 40, "w4a16": 9, "w16a4": 7.5, "w16a9": 36}
 
 
 def exported(net: str, text: str) -> CompiledGraph:
@@ -169,7 +169,7 @@ def test_layers_are_in_the_manifest(files: tuple[Path, Path], tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--precision", "w4a4"], "--precision w4a4: of an ONNX decoder"),
+        (["--layers", "layers.toml"], "of an ONNX decoder"),
         (["--plan"], "of an ONNX decoder"),
         ([], "--out: missing"),
     ],

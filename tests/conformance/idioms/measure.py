@@ -179,6 +179,7 @@ def main() -> int:
     arguments.add_argument("--decoders", type=int, default=400)
     arguments.add_argument("--processes", type=int, default=2)
     arguments.add_argument("--every", type=int, default=1, help="only every n-th source")
+    arguments.add_argument("--only-packages", action="store_true")
     arguments.add_argument("--add", action="store_true", help="extend the list by what it does not have")
     arguments.add_argument("--legs", nargs="*", default=list(APART), choices=list(APART))
     arguments.add_argument("--out", type=Path, default=FILE)
@@ -187,6 +188,7 @@ def main() -> int:
     known: Forms | None = record()["forms"] if options.add else None
     with tempfile.TemporaryDirectory() as folder:
         sources = names(options.decoders, options.packages)[:: options.every]
+        sources = [name for name in sources if name.startswith("package ") or not options.only_packages]
         found: list[Witness] = []
         for place, (source, made) in enumerate(
             in_processes(partial(witnesses, folder=folder, known=known), sources, options.processes)

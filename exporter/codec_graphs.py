@@ -1,0 +1,229 @@
+"""A codec's integer graphs at any precision, by the compiler of decoders: what a codec adds are the roles of its inputs
+and outputs.
+
+Symbols are whole numbers within the limits of their part, means are on the grid that the entropy graph gives them on.
+Scales are read as indexes, by thresholds on their grid; a picture is integers from 0 to 255; motion and residual are on
+the grids of the warp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from nvc_check.exporter.frames import CROP, part_of
+from nvc_check.exporter.graph_compiler import read_graph
+from nvc_check.exporter.graph_reader import Example, GraphReader, Grids
+from nvc_check.exporter.graph_writer import GraphWriter
+from nvc_check.exporter.lower.values import FixedGrid, Known
+from nvc_check.exporter.lower.writing import times
+from nvc_check.exporter.network.model import prepared_source
+from nvc_check.exporter.network.torch_export import part_of_graph
+from nvc_check.exporter.quantize.synthesis import Y_MAX
+from nvc_check.exporter.warp.graph import SCALE_EXPONENT
+from nvc_check.exporter.write.inter_graph import Prediction, channels, predicted_frame, reference_input
+from nvc_check.models.artifacts.package import FLAVOURS, FRAME_PEAK, Part
+from nvc_check.models.codecs.video import InterDecoders
+from nvc_check.models.precision import Precisions
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+Z_GRID = FixedGrid(0, -127, 127)
+WIDE = 32767
+RESIDUAL_EXPONENT = -6  # of 8-bit steps of the picture: 16 bits hold 512 of them either way
+
+
+@dataclass(frozen=True)
+class EntropyGraph:
+    """The hyper-decoder of one part, as it was read; scales and means are integers in steps of 2^exponent."""
+
+    reader: GraphReader
+    outputs: dict[str, Known]
+
+    @property
+    def scales(self) -> Known:
+        return self.outputs["scales_hat"]
+
+    @property
+    def means_exponent(self) -> int | None:
+        return int(self.outputs["means"].unit[0]) if "means" in self.outputs else None
+
+    def part(self) -> Part:
+        return Part(
+            y_channels=self.scales.channels,
+            z_channels=self.reader.inputs["z"].channels,
+            z_min=Z_GRID.low,
+            z_max=Z_GRID.high,
+            scales_exponent=int(self.scales.unit[0]),
+            means_exponent=self.means_exponent,
+        )
+
+    def write(self, thresholds: NDArray[np.int32], flavour: str) -> ir.Model:
+        """`z` -> `indexes`[, `means`]; thresholds (63,) on the grid of scales."""
+        z = self.reader.integer_input("z")
+        graph = GraphWriter("entropy", [z])
+        values: dict[str, ir.Value] = {}
+        self.reader.follow(graph, flavour, {"z": z}, values)
+        table = np.searchsorted(thresholds, np.arange(self.scales.high + 1), side="left").astype(np.int32)
+        made: list[tuple[ir.Value, str, ir.DataType, list[int | str]]] = []
+        for name, known in self.outputs.items():
+            x, shown = values[known.name], name
+            if name == "scales_hat":
+                x = graph.op("Clip", x, graph.scalar(0), graph.scalar(known.high), name="scales_in_table")
+            x = graph.op("Cast", x, name=f"{name}_int32", to=ir.DataType.INT32)
+            if name == "scales_hat":
+                index = graph.constant(table, "index_of_scale")
+                x, shown = graph.op("Gather", index, x, name="indexes_lookup", axis=0), "indexes"
+            made.append((x, shown, ir.DataType.INT32, [1, known.channels, "y_height", "y_width"]))
+        return graph.finish(made)
+
+
+def entropy_graph(fp32: ir.Model, symbols: Sequence[Int64], precisions: Precisions) -> EntropyGraph:
+    """The integer form of a hyper-decoder.
+
+    Args:
+        symbols: calibration z, (1, N, h, w) each.
+
+    Raises:
+        ExportRefusedError: a node without exact form, by name.
+    """
+    source = prepared_source(ir.to_proto(fp32), "entropy")
+    examples: list[Example] = [{"z": z.astype(np.float32)} for z in symbols]
+    return EntropyGraph(*read_graph(source, examples, precisions, given={"z": Z_GRID}))
+
+
+def frame_graphs(
+    name: str,
+    module: Any,
+    fp32: ir.Model,
+    parts: Mapping[str, Part],
+    latents: Mapping[str, list[Float64]],
+    precisions: Precisions,
+) -> dict[str, ir.Model]:
+    """flavour -> the integer form of what makes a frame from latents, and from a reference where `module` has one."""
+    if isinstance(module, InterDecoders):
+        return _inter_graphs(name, module, fp32, parts, latents, precisions)
+    return _picture_graphs(name, fp32, parts, latents, precisions)
+
+
+def _picture_graphs(
+    name: str,
+    fp32: ir.Model,
+    parts: Mapping[str, Part],
+    latents: Mapping[str, list[Float64]],
+    precisions: Precisions,
+) -> dict[str, ir.Model]:
+    """flavour -> the integer form of `fp32`, which makes a picture from the latents of one part.
+
+    Args:
+        latents: part -> calibration y_hat, (1, C, h, w) each.
+
+    Raises:
+        ExportRefusedError: a node without exact form, by name.
+    """
+    picture = FixedGrid(0, 0, FRAME_PEAK)
+    reader, outputs = _decoder(fp32, "frame", float(FRAME_PEAK), picture, parts, latents, precisions)
+    made = {}
+    for flavour in FLAVOURS:
+        inputs = {entry: reader.integer_input(entry) for entry in reader.inputs}
+        graph = GraphWriter(name, list(inputs.values()))
+        values: dict[str, ir.Value] = {}
+        reader.follow(graph, flavour, inputs, values)
+        frame = graph.op("Cast", values[outputs["frame"].name], name="frame_int32", to=ir.DataType.INT32)
+        made[flavour] = graph.finish([(frame, "frame", ir.DataType.INT32, [1, 3, "16*height", "16*width"])])
+    return made
+
+
+def _inter_graphs(
+    name: str,
+    graph: InterDecoders,
+    fp32: ir.Model,
+    parts: Mapping[str, Part],
+    latents: Mapping[str, list[Float64]],
+    precisions: Precisions,
+) -> dict[str, ir.Model]:
+    """flavour -> the integer form of a graph that makes a picture from motion, residual and the reference.
+
+    Raises:
+        ExportRefusedError: a node without exact form, by name; a flow unit that is no power of two.
+    """
+    prediction = Prediction.of(graph, name)
+    roles = {
+        "motion": (1.0, FixedGrid((*[prediction.flow_exponent] * 2, SCALE_EXPONENT), -WIDE - 1, WIDE)),
+        "residual": (float(FRAME_PEAK), FixedGrid(RESIDUAL_EXPONENT, -WIDE - 1, WIDE)),
+    }
+    read = {}
+    for decoder, entries in graph.decoders.items():
+        own = _prefixed(part_of_graph(fp32, [decoder], entries), decoder)
+        read[decoder] = _decoder(own, decoder, *roles[decoder], parts, latents, precisions)
+    made = {}
+    for flavour in FLAVOURS:
+        inputs = {entry: reader.integer_input(entry) for reader, _ in read.values() for entry in reader.inputs}
+        given = reference_input()
+        writer = GraphWriter(name, [*inputs.values(), given])
+        values: dict[str, ir.Value] = {}
+        real = {}
+        for decoder, (reader, outputs) in read.items():
+            reader.follow(writer, flavour, inputs, values)
+            real[decoder] = times(writer, values[outputs[decoder].name], np.exp2(outputs[decoder].unit), decoder)
+        flow, scale = (channels(writer, real["motion"], *span) for span in ((0, 2, "flow"), (2, 3, "scale")))
+        made[flavour] = predicted_frame(writer, given, (flow, scale), real["residual"], prediction)
+    return made
+
+
+def _decoder(
+    fp32: ir.Model,
+    output: str,
+    gain: float,
+    grid: FixedGrid,
+    parts: Mapping[str, Part],
+    latents: Mapping[str, list[Float64]],
+    precisions: Precisions,
+) -> tuple[GraphReader, dict[str, Known]]:
+    """A decoder of latents whose output, times `gain`, is on `grid`."""
+    _multiplied(fp32.graph, output, gain)
+    source = prepared_source(ir.to_proto(fp32), output)
+    given: dict[str, FixedGrid] = {}
+    examples: list[dict[str, NDArray[np.float32]]] = []
+    for entry in source.sizes:
+        part = part_of(entry, parts)
+        whole = entry.endswith("means")
+        exponent = parts[part].means_exponent
+        given[entry] = FixedGrid(exponent or 0, -WIDE - 1, WIDE) if whole else FixedGrid(0, -Y_MAX, Y_MAX)
+        for number, y_hat in enumerate(latents[part]):
+            middle = _middle(y_hat)
+            if number == len(examples):
+                examples.append({})
+            examples[number][entry] = (middle - np.floor(middle) if whole else np.floor(middle)).astype(np.float32)
+    asked: Grids = {output: grid}
+    return read_graph(source, [*examples], precisions, given=given, asked=asked)
+
+
+def _middle(y_hat: Float64) -> Float64:
+    top, left = (max(0, (side - CROP) // 2) for side in y_hat.shape[2:])
+    return np.ascontiguousarray(y_hat[:, :, top : top + CROP, left : left + CROP])
+
+
+def _multiplied(graph: ir.Graph, output: str, gain: float) -> None:
+    """The output times a number, which goes into the layer that makes it."""
+    value = next(each for each in graph.outputs if each.name == output)
+    value.name = f"{output}_before_gain"
+    number = ir.Value(name=f"{output}_gain", const_value=ir.tensor(np.array(gain, np.float32), name=f"{output}_gain"))
+    graph.register_initializer(number)
+    node = ir.node("Mul", [value, number], name=f"{output}_times_gain")
+    node.outputs[0].name, node.outputs[0].type, node.outputs[0].shape = output, value.type, value.shape
+    graph.append(node)
+    graph.outputs[list(graph.outputs).index(value)] = node.outputs[0]
+
+
+def _prefixed(model: ir.Model, prefix: str) -> ir.Model:
+    """The same with `prefix` in the names of its nodes: two decoders are written to one graph."""
+    for node in model.graph:
+        node.name = f"{prefix}_{node.name}"
+    return model

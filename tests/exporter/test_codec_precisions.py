@@ -1,0 +1,133 @@
+"""Codecs at any precision: certified, the same bits on every engine, and nearer to FP32 the more bits there are."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from property.fuzz import on_onnxruntime, on_oracle
+
+from nvc_check.exporter.certificate.walk import certify
+from nvc_check.exporter.export import export_package
+from nvc_check.exporter.quantize.calibration import calibrate
+from nvc_check.models.artifacts.package import FLAVOURS, Package
+from nvc_check.models.codecs.loading import load_codec
+from nvc_check.models.errors import UsageError
+from nvc_check.models.precision import Precision, Precisions
+
+Array = NDArray[Any]
+
+
+@cache
+def picture() -> Array:
+    """(1, 3, 128, 128) float32, smooth with edges."""
+    y, x = np.mgrid[:128, :128] / 128
+    planes = [np.sin(7 * x + k) * np.cos(5 * y * (k + 1)) * 0.35 + 0.5 + 0.15 * (x > 0.3 + 0.2 * k) for k in range(3)]
+    return np.clip(np.stack(planes)[None], 0, 1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Package]:
+    folder = tmp_path_factory.mktemp("precisions")
+    made = {}
+    for name, text in (
+        ("image", "w4a4"),
+        ("image", "w12a12"),
+        ("image", "w16a16"),
+        ("video", "w9a10"),
+    ):
+        codec = load_codec({"image": "mbt2018-mean-relu-small", "video": "ssf-small"}[name])
+        precisions = Precisions(Precision.of(text))
+        made[f"{name} {text}"] = export_package(
+            codec, [picture()], folder / f"{name}-{text}", scope="decoder", precisions=precisions
+        )
+    return made
+
+
+def inputs_of(model: onnx.ModelProto, package: Package, seed: int, size: float) -> dict[str, Array]:
+    """Symbols, means and a reference, some of them beyond what the manifest allows."""
+    rng, found = np.random.default_rng(seed), {}
+    for value in model.graph.input:
+        channels = value.type.tensor_type.shape.dim[1].dim_value
+        if value.name == "reference":
+            found[value.name] = rng.integers(-5, 260, (1, 3, 128, 128)).astype(np.int32)
+        elif value.name == "z":
+            found[value.name] = np.rint(rng.laplace(0, size, (1, channels, 2, 2))).astype(np.int32)
+        else:
+            spread = 300 * size if value.name.endswith("means") else size
+            found[value.name] = np.rint(rng.laplace(0, spread, (1, channels, 8, 8))).astype(np.int32)
+    return found
+
+
+KINDS = ("image w4a4", "image w12a12", "image w16a16", "video w9a10")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_graph_is_certified_and_gives_the_same_bits(kind: str, packages: dict[str, Package]) -> None:
+    package = packages[kind]
+    assert package.manifest.precision == kind.partition(" ")[2]
+    for file in package.integer_graphs():
+        assert certify(onnx.load(package.root / file)).exact
+    for stem in {file.partition(".")[0] for file in package.integer_graphs()}:
+        models = [onnx.load(package.root / f"{stem}.{flavour}.onnx") for flavour in FLAVOURS]
+        for seed, size in ((0, 1.0), (1, 500.0))[kind.startswith("video") :]:
+            given = inputs_of(models[0], package, seed, size)
+            expected = on_oracle(models[0], given)
+            assert expected is not None
+            for model in models:
+                for level in ("ORT_DISABLE_ALL", "ORT_ENABLE_ALL"):
+                    found = on_onnxruntime(model.SerializeToString(), given, level)
+                    assert all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True)), (stem, level)
+
+
+@cache
+def coded() -> tuple[Array, Array]:
+    """(z, y_hat) of the picture."""
+    found = calibrate(load_codec("mbt2018-mean-relu-small"), [picture()])
+    return found.symbols["image"][0], found.latents["image"][0]
+
+
+def frame_decibels(package: Package) -> float:
+    """Of the integer frame against FP32 on the same symbols, peak 255."""
+    exponent = package.manifest.parts["image"].means_exponent
+    assert exponent is not None
+    y = np.floor(coded()[1])
+    means = np.rint(np.ldexp(coded()[1] - y, -exponent))
+    given = {"y": y.astype(np.int32), "means": means.astype(np.int32)}
+    (integer,) = on_oracle(onnx.load(package.graph("int", "frame")), given) or []
+    real = {"y": given["y"], "means": np.ldexp(means, exponent).astype(np.float32)}
+    (wanted,) = on_onnxruntime(package.graph("fp32", "frame").read_bytes(), real, "ORT_DISABLE_ALL")
+    wanted = 255 * np.clip(wanted, 0, 1)
+    return float(10 * np.log10(255**2 / np.mean((integer - wanted) ** 2)))
+
+
+def test_more_bits_are_nearer_to_fp32(packages: dict[str, Package]) -> None:
+    """At w16a16 only the rounding of the picture is left, 1/12 of a squared step: 58.9 dB."""
+    found = {text: frame_decibels(packages[f"image {text}"]) for text in ("w4a4", "w12a12", "w16a16")}
+    assert found["w4a4"] < found["w12a12"] <= found["w16a16"] + 0.1
+    assert found["w16a16"] > 58.5
+
+
+def test_scales_are_read_as_indexes_of_their_own_thresholds(packages: dict[str, Package]) -> None:
+    package = packages["image w16a16"]
+    z = {"z": coded()[0].astype(np.int32)}
+    indexes, means = on_oracle(onnx.load(package.graph("int", "entropy")), z) or []
+    scales, real = on_onnxruntime(package.graph("fp32", "entropy").read_bytes(), z, "ORT_DISABLE_ALL")
+    thresholds = package.tables("image").scale_thresholds
+    wanted = (scales[..., None] > thresholds).sum(axis=-1)
+    part = package.manifest.parts["image"]
+    assert part.means_exponent is not None
+    near = np.abs(scales[..., None] - thresholds).min(axis=-1) < 2.0**part.scales_exponent
+    assert np.array_equal(indexes[~near], wanted[~near]) and near.mean() < 0.3  # many scales are the smallest
+    assert np.abs(np.ldexp(means.astype(np.float64), part.means_exponent) - real).max() < 0.02
+
+
+def test_ordinary_scales_are_for_w8a8(tmp_path: Path) -> None:
+    codec = load_codec("mbt2018-mean-relu-small")
+    with pytest.raises(UsageError, match="ordinary scales are for w8a8"):
+        export_package(codec, [picture()], tmp_path / "out", precisions=Precisions(Precision(4, 4)), allow_inexact=True)
