@@ -19,6 +19,7 @@ UNSIGNED: Form = (0, 0, 127)
 SIGNED: Form = (128, -128, 127)  # with weights of 7 bits, or uint8 ones
 HALF: Form = (64, -64, 63)  # a limb
 WIDEST = 1 << 21  # integers that need no saturation in front
+FEW = 200
 FINE = 4  # bits of the second limb's grid below the first one's, where one convolution reads both
 
 
@@ -97,7 +98,9 @@ def apart(plan: Plan, x: Known, bits: int) -> tuple[Known, Known]:
     """
     form = HALF if bits <= 2 * (BYTE - 1) else SIGNED
     below = bits - (form[2] + 1).bit_length()
-    limbs = _Limbs.of(x, likely_peaks(x.real), form, below, form[2])
+    # inputs, and what few places were seen of, may be twice as large as in the calibration
+    roomy = x.given or sum(each.shape[2] * each.shape[3] for each in x.real) < FEW
+    limbs = _Limbs.of(x, likely_peaks(x.real), form, below, form[2] // 2 if roomy else form[2])
     zero, low, high = form
 
     def steps(name: str) -> Write:
