@@ -78,7 +78,25 @@ def convolve(site: Site, layer: Layer, x: Known) -> Known:
     sums = [layer.together([part.sums(each) for part in parts]) for each in read.integers]
     if site.relu:
         real = [np.maximum(each, 0) for each in real]
-    return (_wide if wide else _byte)(site, layer, read, parts, unit, real, sums, form)
+    zero, low, high = form
+    reach, source_of, source_zero = largest_code(read), read.name, read.zero  # not `read`: its arrays would be kept
+
+    def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
+        made = []
+        for part, name in zip(parts, names(site.name, len(parts)), strict=True):
+            source = part.source(graph, style, values[source_of], source_zero, name)
+            if not wide:
+                made.append(style.convolved(graph, part.made, source, reach, form, name))
+                continue
+            # rounded first: phases have grids of their own, which nobody can tell apart once they are interleaved
+            total = rounded_up(graph, style.wide_sums(graph, part.made, source, reach, name), name)
+            made.append(saturated(graph, total, low, high, name))
+        whole = together(graph, layer, made, site.name)
+        return whole if wide else style.dequantized(graph, whole, zero, site.name)
+
+    site.plan.add(site.name, write)
+    integers = [np.clip(np.floor(each + 0.5) if wide else np.rint(each), low, high) for each in sums]
+    return Known(site.name, unit, real, integers, low, high, None if wide else zero)
 
 
 def _grid(site: Site, layer: Layer, shown: list[Float64]) -> tuple[Form, Float64, bool]:
@@ -163,55 +181,3 @@ def _fitted(
 def _by_group(channels: int, groups: int) -> NDArray[np.int64]:
     """(2C,) both limbs of a group's channels behind each other."""
     return np.arange(channels).reshape(2, groups, -1).swapaxes(0, 1).reshape(-1)
-
-
-def _byte(
-    site: Site,
-    layer: Layer,
-    read: Known,
-    parts: list[_Part],
-    unit: Float64,
-    real: list[Float64],
-    sums: list[Float64],
-    form: Form,
-) -> Known:
-    zero, low, high = form
-    reach, source_of, source_zero = largest_code(read), read.name, read.zero  # not `read`: its arrays would be kept
-
-    def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
-        rounded = []
-        for part, name in zip(parts, names(site.name, len(parts)), strict=True):
-            source = part.source(graph, style, values[source_of], source_zero, name)
-            rounded.append(style.convolved(graph, part.made, source, reach, form, name))
-        return style.dequantized(graph, together(graph, layer, rounded, site.name), zero, site.name)
-
-    site.plan.add(site.name, write)
-    integers = [np.clip(np.rint(each), low, high) for each in sums]
-    return Known(site.name, unit, real, integers, low, high, zero)
-
-
-def _wide(
-    site: Site,
-    layer: Layer,
-    read: Known,
-    parts: list[_Part],
-    unit: Float64,
-    real: list[Float64],
-    sums: list[Float64],
-    form: Form,
-) -> Known:
-    _, low, high = form
-    reach, source_of, source_zero = largest_code(read), read.name, read.zero  # not `read`: its arrays would be kept
-
-    def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
-        totals = []
-        for part, name in zip(parts, names(site.name, len(parts)), strict=True):
-            source = part.source(graph, style, values[source_of], source_zero, name)
-            # rounded first: phases have grids of their own, which nobody can tell apart once they are interleaved
-            total = rounded_up(graph, style.wide_sums(graph, part.made, source, reach, name), name)
-            totals.append(saturated(graph, total, low, high, name))
-        return together(graph, layer, totals, site.name)
-
-    site.plan.add(site.name, write)
-    integers = [np.clip(np.floor(each + 0.5), low, high) for each in sums]
-    return Known(site.name, unit, real, integers, low, high)
