@@ -75,7 +75,7 @@ def judged(number: int, originals: Originals) -> Ended:
     with tempfile.TemporaryDirectory(prefix="nvc-check-mutant-") as folder:
         words = KINDS[kind](originals, Path(folder), rng)
         work = originals.export_seconds if kind == "checkpoint" else 0  # one that is still whole is exported
-        code, out, err = _ran(words, SECONDS + math.ceil(work))
+        code, out, err = ran(words, SECONDS + math.ceil(work))
     fault = ""
     if code not in CODES:
         fault = f"exit code {code}"
@@ -86,7 +86,7 @@ def judged(number: int, originals: Originals) -> Ended:
     return Ended(kind, code, err.strip()[-200:], fault)
 
 
-def _ran(words: list[str], seconds: int = SECONDS) -> tuple[int, str, str]:
+def ran(words: list[str], seconds: int = SECONDS, command: Callable[[], None] = nvc_check) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
     before = sys.argv
     sys.argv = ["nvc-check", *words]
@@ -95,7 +95,7 @@ def _ran(words: list[str], seconds: int = SECONDS) -> tuple[int, str, str]:
     start, used = time.monotonic(), time.process_time()
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            nvc_check()
+            command()
         code = 0
     except SystemExit as ended:
         code = int(ended.code or 0)
@@ -130,7 +130,7 @@ def made_originals(folder: Path) -> Originals:
         ["record", package, "--symbols", symbols, "--provider", "cpu", "--out", cpu, "--tensors"],
         ["record", package, "--symbols", symbols, "--provider", "exact", "--out", exact],
     ):
-        code, _, err = _ran([str(word) for word in words], MADE_WITHIN)
+        code, _, err = ran([str(word) for word in words], MADE_WITHIN)
         if code:
             raise RuntimeError(f"{words[0]}: exit code {code}: {err}")
     checkpoint, pictures = folder / "weights.pt", folder / "pictures"
@@ -142,7 +142,7 @@ def made_originals(folder: Path) -> Originals:
     shutil.copy(media[0], calibration)
     start = time.monotonic()
     export = ["export", checkpoint, "--calibration", calibration, "--out", folder / "exported"]
-    code, _, err = _ran([str(word) for word in export], MADE_WITHIN)
+    code, _, err = ran([str(word) for word in export], MADE_WITHIN)
     if code:
         raise RuntimeError(f"export of the checkpoint: exit code {code}: {err}")
     seconds = time.monotonic() - start

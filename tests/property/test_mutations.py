@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import pytest
-from property import mutations
 from property.altered import Originals
-from property.mutations import CODES, HUNG, MANY, Ended, attacked, made_originals, report
+from property.in_processes import in_processes
+from property.mutations import CODES, MANY, Ended, attacked, made_originals, report
+from property.without_end import COMMANDS, ran_for_a_second
 
 MUTANTS = 100
 FIRST = 20_000
@@ -35,29 +33,7 @@ def test_what_a_fault_is(code: int) -> None:
     assert not well and "nothing was refused of: checkpoint, media, package, symbols, trace" in lines
 
 
-def works(seconds: float) -> None:
-    """As a library that makes an error of its own of whatever Exception it meets."""
-    end = time.process_time() + seconds
-    try:
-        while time.process_time() < end:
-            pass
-    except Exception as error:
-        raise RuntimeError("an error of the library") from error
-
-
-@pytest.mark.parametrize(
-    ("command", "expected"),
-    [
-        (lambda: works(60), (-1, HUNG)),  # past any clock
-        (lambda: works(1.5), (-1, HUNG)),  # too much work, which the clock of a shared machine would allow
-        (lambda: time.sleep(1.5), (0, "")),  # as long by the clock, while others have the processor
-        (lambda: time.sleep(60), (-1, HUNG)),
-    ],
-    ids=["no end", "too long", "waited", "waits without end"],
-)
-def test_time_is_the_processors_and_no_library_hides_its_end(
-    command: Callable[[], None], expected: tuple[int, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mutations, "nvc_check", command)
-    code, _, said = mutations._ran(["export"], seconds=1)
-    assert (code, said) == expected
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_time_is_the_processors_and_no_library_hides_its_end(name: str) -> None:
+    ((_, found),) = in_processes(ran_for_a_second, [name], 1)  # as mutants run: an alarm is a whole process's
+    assert found == COMMANDS[name][1]
