@@ -5,11 +5,10 @@ lower/             What stands in an operator's place, in integers, one file per
 network/           FP32 graphs: from torch, from ONNX files, as typed layers
 quantize/          Which grids, ranges and integer weights stand in a float graph's place
 warp/              The scale-space warp in integers
-write/             The two flavours of a codec's graphs, written node by node
-codec_graphs       A codec's integer graphs at any precision, by the compiler of decoders: what a codec adds are the
-                   roles of its inputs and outputs
+entropy_graph      A codec's hyper-decoder in integers, by the compiler of decoders
 export             codec -> package: FP32 graphs, exact integer graphs, frozen tables, certificate, digests
-frames             The integer frame graphs of a codec, from its FP32 decoders and the calibration's latents
+frame_graphs       A codec's decoders of frames in integers, by the compiler of decoders: what a codec adds are the
+                   roles of inputs and outputs
 frozen_tables      Integer CDF tables of a torch codec, made once at export
 graph_compiler     A float ONNX graph -> its exact integer graphs: int32 in, int32 out, on grids that the package
                    states
@@ -17,9 +16,7 @@ graph_export       A user's float ONNX decoder -> package: the graph as it was r
                    certificate, digests
 graph_reader       Goes through a float graph node by node, and writes what it read in integers
 graph_writer       Writes an ONNX graph node by node, with one initializer per distinct constant
-limbs              Latents in two limbs of 7 bits, so that integer convolutions can read them
 memory             Memory that is freed stays with the process: large arrays that come and go cost page faults else
 parallel           The same work on several pictures at once
-quantized_weights  Weights as DequantizeLinear of integers
 user_graph         A float ONNX graph in memory -> its exact integer form
 """

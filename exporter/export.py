@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +16,17 @@ from safetensors.torch import save
 
 from nvc_check.exporter.certificate.verdicts import EXACT, Certificate
 from nvc_check.exporter.certificate.walk import certify
-from nvc_check.exporter.codec_graphs import entropy_graph, frame_graphs
-from nvc_check.exporter.frames import inter_graphs, picture_graphs
+from nvc_check.exporter.entropy_graph import entropy_graph
+from nvc_check.exporter.frame_graphs import Y_MAX, frame_graphs
 from nvc_check.exporter.frozen_tables import freeze_tables
 from nvc_check.exporter.network.torch_export import export_codec, part_of_graph
-from nvc_check.exporter.network.torch_layers import read_chain
 from nvc_check.exporter.quantize.calibration import calibrate
-from nvc_check.exporter.quantize.integer_layers import IntegerChain, quantize_chain
-from nvc_check.exporter.quantize.synthesis import Y_MAX
-from nvc_check.exporter.write.integer_graph import write_graph
-from nvc_check.models.artifacts.package import FLAVOURS, Manifest, Package, Part, graph_name, is_package, write_manifest
+from nvc_check.models.artifacts.package import FLAVOURS, Manifest, Package, graph_name, is_package, write_manifest
 from nvc_check.models.atomic import whole_folder
 from nvc_check.models.codecs.architectures import Codec
 from nvc_check.models.codecs.video import InterDecoders
 from nvc_check.models.digest import canonical_json
-from nvc_check.models.errors import ExportRefusedError, UsageError
+from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.precision import Precisions
 
 Progress = Callable[[str], None]
@@ -59,12 +54,9 @@ def export_package(
 
     Raises:
         ExportRefusedError: an operator without exact form, a bound that cannot hold, or a graph not certified.
-        UsageError: no calibration pictures, other precisions than w8a8 with `allow_inexact`, or `out` cannot be
-            written.
+        UsageError: no calibration pictures, or `out` cannot be written.
     """
-    precisions = precisions or Precisions()
-    if allow_inexact and precisions != Precisions():
-        raise UsageError("ordinary scales are for w8a8; leave --allow-inexact out")
+    precisions = replace(precisions or Precisions(), power_of_two=not allow_inexact)
     progress("calibration")
     samples = calibrate(codec, calibration)
     with whole_folder(out, is_package) as folder:
@@ -79,19 +71,20 @@ def export_package(
         for part in codec.hyperpriors:
             name = graph_name(part, "entropy")
             progress(f"{name}, integer")
-            parts[part], write = _entropy(fp32[name], samples.symbols[part], precisions, power_of_two=not allow_inexact)
+            entropy = entropy_graph(fp32[name], samples.symbols[part], precisions)
+            parts[part] = entropy.part()
             tables = freeze_tables(codec, part, parts[part].scales_exponent)
             if scope == "decoder":
                 parts[part] = replace(parts[part], y_min=-Y_MAX, y_max=Y_MAX)
             arrays.update({f"{part}/{key}": array for key, array in asdict(tables).items()})
             for flavour in FLAVOURS:
                 file = folder / "int" / f"{name}.{flavour}.onnx"
-                ir.save(write(tables.integer_thresholds, flavour), file)
+                ir.save(entropy.write(tables.integer_thresholds, flavour), file)
                 certificates[file.relative_to(folder).as_posix()] = certify(onnx.load(file))
         if scope == "decoder":
             for name, module in codec.frame_graphs(native=False).items():
                 progress(f"{name}, integer")
-                made = _frames(name, module, fp32[name], parts, samples.latents, precisions, not allow_inexact)
+                made = frame_graphs(name, module, fp32[name], parts, samples.latents, precisions)
                 for flavour, integer_graph in made.items():
                     file = folder / "int" / f"{name}.{flavour}.onnx"
                     ir.save(integer_graph, file)
@@ -116,47 +109,6 @@ def export_package(
         )
         write_manifest(folder, manifest)
     return Package.open(out)
-
-
-def _entropy(
-    fp32: ir.Model, symbols: list[NDArray[np.int64]], precisions: Precisions, *, power_of_two: bool
-) -> tuple[Part, Callable[[NDArray[np.int32], str], ir.Model]]:
-    """(what the manifest says of it, what writes it from thresholds in a flavour)."""
-    if precisions == Precisions():
-        integer = quantize_chain(read_chain(fp32), symbols, power_of_two=power_of_two)
-        return _part(integer), partial(write_graph, integer)
-    graph = entropy_graph(fp32, symbols, precisions)
-    return graph.part(), graph.write
-
-
-def _frames(
-    name: str,
-    module: Any,
-    fp32: ir.Model,
-    parts: Mapping[str, Part],
-    latents: Mapping[str, list[NDArray[np.float64]]],
-    precisions: Precisions,
-    power_of_two: bool,
-) -> dict[str, ir.Model]:
-    """flavour -> the graph that makes frames; at w8a8 by its own way, which is faster by what it knows of codecs."""
-    if precisions != Precisions():
-        return frame_graphs(name, module, fp32, parts, latents, precisions)
-    if isinstance(module, InterDecoders):
-        return inter_graphs(name, module, fp32, parts, latents, power_of_two=power_of_two)
-    return picture_graphs(name, fp32, parts, latents, power_of_two=power_of_two)
-
-
-def _part(integer: IntegerChain) -> Part:
-    scales = integer.output("scales_hat")
-    means = [output.exponent for output in integer.outputs if output.name == "means"]
-    return Part(
-        y_channels=scales.stop - scales.start,
-        z_channels=integer.layers[0].layer.in_channels,
-        z_min=integer.z_min,
-        z_max=integer.z_max,
-        scales_exponent=scales.exponent,
-        means_exponent=means[0] if means else None,
-    )
 
 
 def write_certificates(folder: Path, certificates: dict[str, Certificate]) -> None:

@@ -132,8 +132,10 @@ def read_graph(
     given: Grids | None = None,
     asked: Grids | None = None,
     apart: bool = False,
+    rounded_once: bool = False,
 ) -> tuple[GraphReader, dict[str, Known]]:
-    """(the graph as it was read, its outputs); `given`, `asked`: grids of inputs and outputs that have a role.
+    """(the graph as it was read, its outputs); `given`, `asked`: grids of inputs and outputs that have a role;
+    `rounded_once`: see Site.
 
     Raises:
         ExportRefusedError: an operator or attribute without exact form, by name; a bound that cannot hold.
@@ -143,7 +145,7 @@ def read_graph(
     simplify(model.graph, open_size=source.open_size)
     if apart:
         bends_as_relus(model.graph)
-    reader = GraphReader(model, source, examples, precisions, given, asked)
+    reader = GraphReader(model, source, examples, precisions, given, asked, rounded_once=rounded_once)
     for node in list(model.graph):
         reader.read(node)
     return reader, reader.finish()

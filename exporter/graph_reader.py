@@ -52,6 +52,7 @@ class GraphReader:
     Args:
         given: inputs that are on a grid by their role.
         asked: outputs that must be.
+        rounded_once: see Site.
 
     Raises:
         UsageError: a pattern of `precisions` that fits no layer.
@@ -65,8 +66,11 @@ class GraphReader:
         precisions: Precisions,
         given: Grids | None = None,
         asked: Grids | None = None,
+        *,
+        rounded_once: bool = False,
     ) -> None:
         self._graph, self._source, self._precisions = model.graph, source, precisions
+        self._rounded_once = rounded_once
         self._types = {str(value.name): value.dtype for value in model.graph.inputs}
         self.inputs = {
             str(value.name): _input(value, [as_picture(each[str(value.name)]) for each in examples], given or {})
@@ -117,6 +121,8 @@ class GraphReader:
             open_size=self._source.open_size,
             precision=self._precisions.of(str(node.name)),
             small=self._readers.is_small(node),
+            power_of_two=self._precisions.power_of_two,
+            rounded_once=self._rounded_once,
         )
         made = operator(site)
         site.check_all_read()

@@ -37,10 +37,15 @@ class Precision:
 
 @dataclass(frozen=True)
 class Precisions:
-    """Of every layer: `default`, unless its name fits one of the patterns `layers`; the last one that fits decides."""
+    """Of every layer: `default`, unless its name fits one of the patterns `layers`; the last one that fits decides.
+
+    `power_of_two` off: grids of weights of 8 bits and of what layers of 8 bits give have ordinary scales, for which no
+    exactness can be shown.
+    """
 
     default: Precision = Precision(8, 8)
     layers: tuple[tuple[str, Precision], ...] = ()
+    power_of_two: bool = True
 
     @classmethod
     def read(cls, default: Precision, file: Path) -> Precisions:

@@ -17,6 +17,7 @@ readers      What the rest of a float graph asks of each of its tensors
 resize       Resize in integers: nearest neighbour by whole factors, as pixels put together from equal phases
 site         One node of a float graph: what it reads, what is asked of its output, and where its integer form is
              written down
+stored       Integer weights as they are stored in front of a DequantizeLinear
 tables       Functions of one number by a table of integers (Gather): no runtime computes them, so none does it
              otherwise
 values       What the compiler knows of a tensor of the float graph: its grid, its integers over the calibration,

@@ -194,7 +194,7 @@ def linear(
     made = [integers(*each) for each in zip(*(term.tensor.integers for term in terms), strict=True)]
     high = int(np.max(bound)) + len(terms) if exact else WIDE
     low = 0 if exact and not added.any() and all(t.tensor.low >= 0 and (t.factor >= 0).all() for t in terms) else -high
-    return Known(name, unit, real, made, low, high)
+    return Known(name, unit, real, made, low, high, given=all(term.tensor.given for term in terms))
 
 
 def narrowed(plan: Plan, tensor: Known) -> Known:

@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from nvc_check.exporter.certificate.targets import SMALL_MATMUL
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.products import as_points, float_convolution, matrix_product
+from nvc_check.exporter.lower.stored import stored_weights
 from nvc_check.exporter.lower.writing import saturated, times
 from nvc_check.exporter.network.geometry import APART_FROM
 from nvc_check.exporter.quantize.fitting import IntegerConvolution
-from nvc_check.exporter.quantized_weights import PAIR_MAX
-from nvc_check.models.grid import pair_sums
 
 BYTE = 255
 MOVED = 16  # nodes that a runtime looks past
@@ -115,12 +114,11 @@ class Qdq:
     ) -> ir.Value:
         """A Conv whose weights nobody else reads: some options of ONNX Runtime rewrite a shared one twice."""
         weight = made.weight
-        pairs_fit = reach * int(pair_sums(weight, 0).max()) <= PAIR_MAX
-        stored, point = (weight, np.int8(0)) if pairs_fit else (weight + 128, np.uint8(128))
+        stored, point = stored_weights(weight, reach, 0)
         scale = np.exp2(made.exponent).astype(np.float32)
         weights = graph.op(
             "DequantizeLinear",
-            graph.own(stored.astype(point.dtype), f"{name}_weight_integers"),
+            graph.own(stored, f"{name}_weight_integers"),
             graph.own(scale, f"{name}_weight_scale"),
             graph.own(np.full(len(weight), point), f"{name}_weight_zero"),
             name=f"{name}_weight",

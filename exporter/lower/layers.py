@@ -10,7 +10,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from nvc_check.exporter.graph_writer import GraphWriter
-from nvc_check.exporter.lower.codes import BYTE, HALF, SIGNED, UNSIGNED, coded, in_limbs, of_bits
+from nvc_check.exporter.lower.codes import BYTE, HALF, SIGNED, UNSIGNED, coded, convolved_form, in_limbs, of_bits
 from nvc_check.exporter.lower.flavours import QUANTIZED, Flavour, Form, wide_kernel
 from nvc_check.exporter.lower.limb_layers import convolve_in_limbs
 from nvc_check.exporter.lower.phases import largest_code, names, together
@@ -20,6 +20,7 @@ from nvc_check.exporter.lower.writing import channels_read, column, rounded_up, 
 from nvc_check.exporter.network.geometry import Convolution, Layer
 from nvc_check.exporter.parallel import on_all_cores
 from nvc_check.exporter.quantize.fitting import IntegerConvolution, fit, fit_split
+from nvc_check.exporter.quantize.moments import moments_of
 from nvc_check.models.errors import ExportRefusedError
 
 ZEROS = (128, 96, 64, 32, 16)  # even: see the certificate on QuantizeLinear
@@ -56,7 +57,7 @@ def convolve(site: Site, layer: Layer, x: Known) -> Known:
     if weights > BYTE or (weights < BYTE < activations):
         return convolve_in_limbs(site, layer, x)
     in_two = x.zero is None and max(-x.low, x.high) > -SIGNED[1] and _cheap(site, x)
-    read = in_limbs(site.plan, x) if in_two else coded(site.plan, x, bits=activations)
+    read = in_limbs(site.plan, x) if in_two else coded(site.plan, x, convolved_form(x, activations), bits=activations)
     if in_two:
         layer = replace(layer, parts=tuple(_twice(part) for part in layer.parts))
     real_sums = [on_all_cores(partial(_real, part, in_two), x.real) for part in layer.parts]
@@ -104,9 +105,11 @@ def _grid(site: Site, layer: Layer, shown: list[Float64]) -> tuple[Form, Float64
     grid, bits, labels = site.asked.grid, site.asked.bits or BYTE, site.asked.labels(layer.channels)
     if grid is not None:
         return (0, grid.low, grid.high), grid.units(layer.channels), not grid.is_byte
-    if site.asked.final or bits > BYTE or (site.small and bits == BYTE):
+    once = site.rounded_once and site.asked.slopes is not None
+    if site.asked.final or bits > BYTE or ((site.small or once) and bits == BYTE):
         return (0, 0 if site.relu else -WIDE, WIDE), unit_for(peaks(shown), labels, HELD), True
-    unit = unit_for(likely_peaks(shown), labels, of_bits(UNSIGNED if site.relu else SIGNED, bits)[2])
+    held = of_bits(UNSIGNED if site.relu else SIGNED, bits)[2]
+    unit = unit_for(likely_peaks(shown), labels, held, site.power_of_two)
     form, unit = _byte_form(site, shown, unit, bits)
     return form, tied(unit, labels), False
 
@@ -164,13 +167,16 @@ def _fitted(
     scaled = layer.inputs_scaled(np.exp2(read.unit[order])).outputs_scaled(np.exp2(-unit))
     made = []
     try:
-        for part, sums in zip(scaled.parts, real_sums, strict=True):
-            wanted = [each * np.exp2(-column(unit[part.channels])) for each in sums]
+        wanted = [
+            [each * np.exp2(-column(unit[part.channels])) for each in sums]
+            for part, sums in zip(scaled.parts, real_sums, strict=True)
+        ]
+        for part, moments in zip(scaled.parts, moments_of(scaled.parts, given, wanted), strict=True):
             if not split or part.groups > 1:
                 whole = None if (order == np.arange(len(order))).all() else order.astype(np.int32)
-                made.append(_Part(fit(part, given, wanted, reach, weight_max), whole))
+                made.append(_Part(fit(part, moments, reach, weight_max, power_of_two=site.power_of_two), whole))
                 continue
-            fitted, copies = fit_split(part, given, wanted, reach, weight_max)
+            fitted, copies = fit_split(part, moments, reach, weight_max, power_of_two=site.power_of_two)
             channels = np.repeat(np.arange(len(copies), dtype=np.int32), copies)
             made.append(_Part(fitted, None if (copies == 1).all() else channels))
     except ExportRefusedError as error:

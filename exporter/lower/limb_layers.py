@@ -21,6 +21,7 @@ from nvc_check.exporter.lower.values import HELD, WIDE, Float64, Int64, Known, p
 from nvc_check.exporter.lower.writing import channels, column, rounded_up, saturated, times
 from nvc_check.exporter.network.geometry import Convolution, Layer
 from nvc_check.exporter.quantize.fitting import LIMIT, IntegerConvolution, fit_finely
+from nvc_check.exporter.quantize.moments import Moments, moments_of
 from nvc_check.models.errors import ExportRefusedError
 
 GUARD = 4  # bits of the grid on which limbs are added up, below the output's
@@ -116,9 +117,12 @@ def convolve_in_limbs(site: Site, layer: Layer, x: Known) -> Known:
     unit = unit if grid is None else grid.units(layer.channels)
     scaled = layer.inputs_scaled(np.exp2(read[0].unit)).outputs_scaled(np.exp2(-unit))
     parts = []
-    for part, sums in zip(scaled.parts, real_sums, strict=True):
-        wanted = [each * np.exp2(-column(unit[part.channels])) for each in sums]
-        parts.append(_sum(part, combined, wanted, read, below, site.precision.weights))
+    wanted = [
+        [each * np.exp2(-column(unit[part.channels])) for each in sums]
+        for part, sums in zip(scaled.parts, real_sums, strict=True)
+    ]
+    for part, moments in zip(scaled.parts, moments_of(scaled.parts, combined, wanted), strict=True):
+        parts.append(_sum(part, moments, read, below, site.precision.weights))
     # not `read` itself: its arrays would be kept
     known = [replace(each, real=[], integers=[]) for each in read]
 
@@ -144,12 +148,10 @@ def _before_bias(layer: Layer, real_sums: list[list[Float64]]) -> Float64:
     return largest
 
 
-def _sum(
-    part: Convolution, combined: list[Float64], wanted: list[Float64], read: list[Known], below: list[float], bits: int
-) -> _Sum:
+def _sum(part: Convolution, moments: list[Moments], read: list[Known], below: list[float], bits: int) -> _Sum:
     upper = max(bits - BYTE, 0)  # bits of the lower limb of the weights
     largest = min((1 << (bits - 1)) - 1, (BYTE_MAX << upper) + (1 << upper >> 1) - 1 if upper else BYTE_MAX)
-    weight, exponent, bias = fit_finely(part, combined, wanted, largest, FINEST - min(below))
+    weight, exponent, bias = fit_finely(part, moments, largest, FINEST - min(below))
     limbs: list[_Limb] = []
     for number, (digit, finer) in enumerate(zip(read, below, strict=True)):
         for limb, coarser in _digits(weight, upper):

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from nvc_check.exporter.certificate.targets import SMALL_MATMUL
 from nvc_check.exporter.graph_writer import GraphWriter
+from nvc_check.exporter.lower.stored import stored_weights
 from nvc_check.exporter.quantize.fitting import IntegerConvolution
-from nvc_check.exporter.quantized_weights import PAIR_MAX
-from nvc_check.models.grid import pair_sums
 
 TO_THE_END = np.iinfo(np.int64).max
 
@@ -73,12 +72,11 @@ def matrix_product(graph: GraphWriter, made: IntegerConvolution, x: ir.Value, re
     wide = graph.op("DequantizeLinear", _taps(graph, made, last, zero, 1, name), scale, zero, name=f"{name}_wide")
     weight = dense(made.weight, made.plain.groups)
     matrix = weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))
-    pairs_fit = reach * int(pair_sums(matrix, 1).max()) <= PAIR_MAX
-    stored, point = (matrix, np.int8(0)) if pairs_fit else (matrix + 128, np.uint8(128))
+    stored, point = stored_weights(matrix, reach, 1)
     # on the grid of 1: channels last, nothing tells whose grid a value is on until they are moved
     weights = graph.op(
         "DequantizeLinear",
-        graph.own(stored.astype(point.dtype), f"{name}_weight_integers"),
+        graph.own(stored, f"{name}_weight_integers"),
         graph.own(np.ones(len(weight), np.float32), f"{name}_weight_scale"),
         graph.own(np.full(len(weight), point), f"{name}_weight_zero"),
         name=f"{name}_weight",

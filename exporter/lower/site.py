@@ -48,6 +48,8 @@ class Site:
         open_size: the graph takes pictures of any size.
         precision: of a layer.
         small: 16 bits cost next to nothing here.
+        power_of_two: of the scales of 8 bits; see Precisions.
+        rounded_once: LeakyRelu and PRelu are computed on sums of 16 bits, not of 8: nearer to float, and slower.
     """
 
     def __init__(
@@ -62,10 +64,13 @@ class Site:
         open_size: bool,
         precision: Precision,
         small: bool,
+        power_of_two: bool,
+        rounded_once: bool,
     ) -> None:
         self.plan, self.node, self.asked = plan, node, asked
         self.relu, self.share, self.open_size = relu, share, open_size
         self.precision, self.small = precision, small
+        self.power_of_two, self.rounded_once = power_of_two, rounded_once
         self.name = str(node.name)
         self._known = known
         self._read: set[str] = set()

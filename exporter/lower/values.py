@@ -40,7 +40,7 @@ class Known:
         integers: the same of the integer graph, in units.
         low, high: range of the integers, which the graph ensures.
         zero: the zero point with which it was just dequantized from uint8; None where it was not.
-        given: it is an input of the graph.
+        given: it is an input of the graph, or made of them without a layer.
     """
 
     name: str
@@ -177,10 +177,10 @@ def finest_best(
     return float(np.min(errors, axis=0).sum()), unit + 1 - np.argmin(errors, axis=0)
 
 
-def unit_for(peak: Float64, labels: Int64, held: int) -> Float64:
+def unit_for(peak: Float64, labels: Int64, held: int, power_of_two: bool = True) -> Float64:
     """(C,) the finest units that hold `peak`; channels with the same label share one."""
     highest = float(peak.max()) or 1.0
-    return tied(exponent_to_hold(np.maximum(peak, highest * 2.0**-SPREAD), held), labels)
+    return tied(exponent_to_hold(np.maximum(peak, highest * 2.0**-SPREAD), held, power_of_two), labels)
 
 
 def tied(unit: Float64, labels: Int64) -> Float64:
@@ -197,9 +197,10 @@ def noise(known: Known) -> float:
 
 def decibels(real: list[Float64], made: list[Float64]) -> float:
     """Signal to noise of `made` against `real`; of a constant signal, its square is the signal."""
-    wanted = np.concatenate([each.reshape(-1) for each in real])
-    found = np.concatenate([each.reshape(-1) for each in made])
-    error, signal = float(np.mean((found - wanted) ** 2)), float(np.var(wanted)) or float(np.mean(wanted**2))
+    number = sum(each.size for each in real)
+    error = sum(float(((a - b) ** 2).sum()) for a, b in zip(real, made, strict=True)) / number
+    mean = sum(float(each.sum()) for each in real) / number
+    signal = sum(float(((each - mean) ** 2).sum()) for each in real) / number or mean**2
     if error == 0:
         return MOST_DECIBELS
     smallest = 1e-30

@@ -14,6 +14,5 @@ rewrite       Simplifies a float graph without changing what it computes: fewer 
               convolutions
 shuffles      Pixel shuffles: DepthToSpace and SpaceToDepth, and which of them a run of Reshapes and Transposes is
 torch_export  torch -> ONNX, float32 as trained, with dynamic height and width
-torch_layers  Reads a chain of (transposed) convolutions and activations out of an FP32 ONNX graph
 verify        What ONNX Runtime makes of the user's file, as it is, on the calibration: all else is measured against it
 """

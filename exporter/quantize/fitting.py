@@ -1,6 +1,6 @@
 """One convolution in integers: weights rounded so that its sums over the calibration stay close, biases and grids.
 
-See exporter/weight_rounding.py for the method. A grouped convolution is one such problem per group.
+See exporter/quantize/rounding.py for the method. A grouped convolution is one such problem per group.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import from_numpy
-from torch.nn import functional
 
 from nvc_check.exporter.network.geometry import Convolution
-from nvc_check.exporter.quantize.rounding import DAMPING, POSITIONS, Moments, refitted, rounded
+from nvc_check.exporter.quantize.moments import Moments
+from nvc_check.exporter.quantize.rounding import DAMPING, Factored, refitted, rounded
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.grid import FLOAT32_EXACT, exponent_to_hold, to_grid
 
@@ -21,7 +20,6 @@ Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
 FINEST = 15  # bits of a sum below a step of the output: 128 such steps, a zero point, are 2^22
-SNAP = 8  # bits of the wanted sums below a step of the output: float64's last bits must decide nothing
 SPLIT_SHARE = 0.5  # of a layer's inputs, that many more at most to split outliers
 SPLIT_BITS = 3
 LIMIT = FLOAT32_EXACT // 2  # of sums: rounding half to even without a Round operator needs as much again
@@ -51,35 +49,40 @@ class IntegerConvolution:
 
 
 def fit(
-    plain: Convolution, inputs: list[Float64], wanted: list[Float64], reach: int, weight_max: int
+    plain: Convolution,
+    moments: list[Moments],
+    reach: int,
+    weight_max: int,
+    *,
+    power_of_two: bool = True,
 ) -> IntegerConvolution:
     """The integer convolution.
 
     Args:
         plain: its weights for inputs that are integers, its outputs in steps of the output's grid.
-        inputs: (1, C, h, w) calibration inputs, as the integer path has them, up to `reach` in magnitude.
-        wanted: (1, O, H, W) sums that it should give, in those steps.
+        moments: of each group: of inputs as the integer path has them, and of the sums wanted, in those steps.
+        reach: of the inputs, in magnitude.
+        power_of_two: off gives ordinary scales, for which no exactness can be shown.
 
     Raises:
         ExportRefusedError: a bound that cannot hold.
     """
-    fitted = _fitted(plain, inputs, wanted)
-    return _integer(plain, fitted, reach, np.full(plain.in_channels, weight_max))
+    fitted = _fitted(plain, moments)
+    return _integer(plain, fitted, reach, np.full(plain.in_channels, weight_max), power_of_two)
 
 
 def fit_finely(
-    plain: Convolution, inputs: list[Float64], wanted: list[Float64], weight_max: int, finest: float
+    plain: Convolution, moments: list[Moments], weight_max: int, finest: float
 ) -> tuple[Int64, Float64, Float64]:
     """As `fit`, for weights that are taken apart afterwards: no bound of the sums.
 
     Args:
-        inputs: (1, C, h, w), any numbers.
         finest: exponent of the finest grid of weights.
 
     Returns:
         (weights as `plain.weight`, (O,) exponents of their grids, (O,) biases in steps of the output).
     """
-    fitted = _fitted(plain, inputs, wanted)
+    fitted = _fitted(plain, moments)
     limits = np.full((plain.groups, fitted[0].weight.shape[1]), weight_max)
     needed = np.concatenate([np.abs(group.weight).max(axis=1) for group in fitted]) / weight_max
     exponent = np.where(needed > 0, np.maximum(exponent_to_hold(needed, 1), finest), finest)
@@ -88,16 +91,21 @@ def fit_finely(
 
 
 def fit_split(
-    plain: Convolution, inputs: list[Float64], wanted: list[Float64], reach: int, weight_max: int
+    plain: Convolution,
+    moments: list[Moments],
+    reach: int,
+    weight_max: int,
+    *,
+    power_of_two: bool = True,
 ) -> tuple[IntegerConvolution, Int64]:
     """As `fit`, and (C,) how often the convolution reads each input channel.
 
     Channels of outlying weights are read several times with a share of the weights each, so that the grid of all others
     can be finer (outlier channel splitting: Zhao et al., ICML 2019).
     """
-    fitted = _fitted(plain, inputs, wanted)
+    fitted = _fitted(plain, moments)
     copies = _copies(plain, fitted)
-    made = _integer(plain, fitted, reach, weight_max * copies)
+    made = _integer(plain, fitted, reach, weight_max * copies, power_of_two)
     # floor(w / n) + floor((w + 1) / n) + ... + floor((w + n - 1) / n) = w
     number = np.concatenate([np.arange(n) for n in copies]).reshape(1, -1, 1, 1)
     shares = np.repeat(copies, copies).reshape(1, -1, 1, 1)
@@ -109,53 +117,21 @@ def fit_split(
 
 @dataclass(frozen=True)
 class _Group:
-    """One group's moments, how far to trust them, and its weights (O, F) of least squares, not yet rounded."""
+    """One group's moments, and its weights (O, F) of least squares, not yet rounded."""
 
     moments: Moments
+    factored: Factored
     weight: Float64
-    damping: float
 
 
-def _fitted(plain: Convolution, inputs: list[Float64], wanted: list[Float64]) -> list[_Group]:
+def _fitted(plain: Convolution, moments: list[Moments]) -> list[_Group]:
     groups = plain.weight.reshape(plain.groups, -1, int(np.prod(plain.weight.shape[1:])))
-    moments = _moments(plain, inputs, [np.rint(each * 2.0**SNAP) * 2.0**-SNAP for each in wanted])
-    # few places say little of many weights
-    damping = DAMPING + groups.shape[2] / sum(each.shape[2] * each.shape[3] for each in wanted)
-    return [
-        _Group(found, refitted(weight, found, damping), damping) for weight, found in zip(groups, moments, strict=True)
-    ]
-
-
-def _moments(plain: Convolution, inputs: list[Float64], wanted: list[Float64]) -> list[Moments]:
-    """Per group, over every n-th row and column of the output."""
-    step = max(1, round((sum(x.shape[2] * x.shape[3] for x in wanted) / POSITIONS) ** 0.5))
-    groups, outputs = plain.groups, len(plain.weight) // plain.groups
-    count = int(np.prod(plain.weight.shape[1:]))
-    second, first = np.zeros((groups, count, count)), np.zeros((groups, count))
-    cross, sums, number = np.zeros((groups, outputs, count)), np.zeros((groups, outputs)), 0
-    for x, target in zip(inputs, wanted, strict=True):
-        rows, columns = plain.strides
-        unfolded = functional.unfold(
-            plain.padded(from_numpy(x)), plain.weight.shape[2:], plain.dilations, 0, (rows * step, columns * step)
-        )
-        patches = unfolded[0].numpy().reshape(groups, count, -1)
-        targets = target[0, :, ::step, ::step].reshape(groups, outputs, -1)
-        number += patches.shape[2]
-        for i in range(groups):
-            second[i] += patches[i] @ patches[i].T  # numpy computes one half of it
-            cross[i] += targets[i] @ patches[i].T
-        first += patches.sum(2)
-        sums += targets.sum(2)
-    mean, mean_sums = first / number, sums / number
-    return [
-        Moments(
-            second[i] / number - np.outer(mean[i], mean[i]),
-            cross[i] / number - np.outer(mean_sums[i], mean[i]),
-            mean[i],
-            mean_sums[i],
-        )
-        for i in range(groups)
-    ]
+    made = []
+    for weight, found in zip(groups, moments, strict=True):
+        # few places say little of many weights
+        factored = Factored.of(found, DAMPING + groups.shape[2] / found.places)
+        made.append(_Group(found, factored, refitted(weight, found, factored)))
+    return made
 
 
 def _by_channel(plain: Convolution, group: _Group) -> Float64:
@@ -179,7 +155,9 @@ def _copies(plain: Convolution, fitted: list[_Group]) -> Int64:
     return np.ones(plain.in_channels, np.int64)
 
 
-def _integer(plain: Convolution, fitted: list[_Group], reach: int, largest: Int64) -> IntegerConvolution:
+def _integer(
+    plain: Convolution, fitted: list[_Group], reach: int, largest: Int64, power_of_two: bool
+) -> IntegerConvolution:
     """Weights up to `largest` (C,), on grids as fine as that and the bound of the sums allow."""
     taps = int(np.prod(plain.weight.shape[2:]))
     limits = np.repeat(largest, taps).reshape(plain.groups, -1)
@@ -189,7 +167,7 @@ def _integer(plain: Convolution, fitted: list[_Group], reach: int, largest: Int6
             for group, limit in zip(fitted, limits, strict=True)
         ]
     )
-    exponent: Float64 = np.maximum(exponent_to_hold(needed, 1), -float(FINEST))
+    exponent: Float64 = np.maximum(exponent_to_hold(needed, 1, power_of_two), -float(FINEST))
     exponent[needed == 0] = -FINEST  # a filter may be zero
     bound = np.zeros(0)
     for _ in range(64):
@@ -211,7 +189,7 @@ def _rounded(plain: Convolution, fitted: list[_Group], exponent: Float64, limits
     """(weights up to `limits` (groups, F) on the grids, (O,) biases in steps of the output)."""
     weights, biases = [], []
     for group, limit, steps in zip(fitted, limits, exponent.reshape(plain.groups, -1), strict=True):
-        integers = rounded(group.weight, steps, limit, group.moments, group.damping)
+        integers = rounded(group.weight, steps, limit, group.factored)
         weights.append(integers)
         # the mean error of the sums, which rounding leaves, is taken back
         biases.append(group.moments.sums - (integers * np.exp2(steps)[:, None]) @ group.moments.inputs)

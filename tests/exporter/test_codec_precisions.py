@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from nvc_check.exporter.export import export_package
 from nvc_check.exporter.quantize.calibration import calibrate
 from nvc_check.models.artifacts.package import FLAVOURS, Package
 from nvc_check.models.codecs.loading import load_codec
-from nvc_check.models.errors import UsageError
 from nvc_check.models.precision import Precision, Precisions
 
 Array = NDArray[Any]
@@ -129,9 +127,3 @@ def test_scales_are_read_as_indexes_of_their_own_thresholds(packages: dict[str, 
     near = np.abs(scales[..., None] - thresholds).min(axis=-1) < 2.0**part.scales_exponent
     assert np.array_equal(indexes[~near], wanted[~near]) and near.mean() < 0.3  # many scales are the smallest
     assert np.abs(np.ldexp(means.astype(np.float64), part.means_exponent) - real).max() < 0.02
-
-
-def test_ordinary_scales_are_for_w8a8(tmp_path: Path) -> None:
-    codec = load_codec("mbt2018-mean-relu-small")
-    with pytest.raises(UsageError, match="ordinary scales are for w8a8"):
-        export_package(codec, [picture()], tmp_path / "out", precisions=Precisions(Precision(4, 4)), allow_inexact=True)

@@ -1,101 +1,38 @@
-"""A codec's integer graphs at any precision, by the compiler of decoders: what a codec adds are the roles of its inputs
-and outputs.
+"""A codec's decoders of frames in integers, by the compiler of decoders: what a codec adds are the roles of inputs and
+outputs.
 
-Symbols are whole numbers within the limits of their part, means are on the grid that the entropy graph gives them on.
-Scales are read as indexes, by thresholds on their grid; a picture is integers from 0 to 255; motion and residual are on
-the grids of the warp.
+Symbols are whole numbers within the limits of their part, means are on the grid that the entropy graph gives them on. A
+picture is integers from 0 to 255; motion and residual are on the grids of the warp.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from nvc_check.exporter.frames import CROP, part_of
 from nvc_check.exporter.graph_compiler import read_graph
-from nvc_check.exporter.graph_reader import Example, GraphReader, Grids
+from nvc_check.exporter.graph_reader import GraphReader, Grids
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.values import FixedGrid, Known
 from nvc_check.exporter.lower.writing import times
 from nvc_check.exporter.network.model import prepared_source
 from nvc_check.exporter.network.torch_export import part_of_graph
-from nvc_check.exporter.quantize.synthesis import Y_MAX
 from nvc_check.exporter.warp.graph import SCALE_EXPONENT
-from nvc_check.exporter.write.inter_graph import Prediction, channels, predicted_frame, reference_input
+from nvc_check.exporter.warp.prediction import Prediction, channels, predicted_frame, reference_input
 from nvc_check.models.artifacts.package import FLAVOURS, FRAME_PEAK, Part
 from nvc_check.models.codecs.video import InterDecoders
 from nvc_check.models.precision import Precisions
 
 Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
 
-Z_GRID = FixedGrid(0, -127, 127)
+Y_MAX = 1023  # symbols y are clipped to [-Y_MAX, Y_MAX]: with 16-bit means at 2^-10 they stay below 2^22 steps
+CROP = 24  # rows and columns of each calibration latent that are used, from its middle: 384 pixels
 WIDE = 32767
 RESIDUAL_EXPONENT = -6  # of 8-bit steps of the picture: 16 bits hold 512 of them either way
-
-
-@dataclass(frozen=True)
-class EntropyGraph:
-    """The hyper-decoder of one part, as it was read; scales and means are integers in steps of 2^exponent."""
-
-    reader: GraphReader
-    outputs: dict[str, Known]
-
-    @property
-    def scales(self) -> Known:
-        return self.outputs["scales_hat"]
-
-    @property
-    def means_exponent(self) -> int | None:
-        return int(self.outputs["means"].unit[0]) if "means" in self.outputs else None
-
-    def part(self) -> Part:
-        return Part(
-            y_channels=self.scales.channels,
-            z_channels=self.reader.inputs["z"].channels,
-            z_min=Z_GRID.low,
-            z_max=Z_GRID.high,
-            scales_exponent=int(self.scales.unit[0]),
-            means_exponent=self.means_exponent,
-        )
-
-    def write(self, thresholds: NDArray[np.int32], flavour: str) -> ir.Model:
-        """`z` -> `indexes`[, `means`]; thresholds (63,) on the grid of scales."""
-        z = self.reader.integer_input("z")
-        graph = GraphWriter("entropy", [z])
-        values: dict[str, ir.Value] = {}
-        self.reader.follow(graph, flavour, {"z": z}, values)
-        table = np.searchsorted(thresholds, np.arange(self.scales.high + 1), side="left").astype(np.int32)
-        made: list[tuple[ir.Value, str, ir.DataType, list[int | str]]] = []
-        for name, known in self.outputs.items():
-            x, shown = values[known.name], name
-            if name == "scales_hat":
-                x = graph.op("Clip", x, graph.scalar(0), graph.scalar(known.high), name="scales_in_table")
-            x = graph.op("Cast", x, name=f"{name}_int32", to=ir.DataType.INT32)
-            if name == "scales_hat":
-                index = graph.constant(table, "index_of_scale")
-                x, shown = graph.op("Gather", index, x, name="indexes_lookup", axis=0), "indexes"
-            made.append((x, shown, ir.DataType.INT32, [1, known.channels, "y_height", "y_width"]))
-        return graph.finish(made)
-
-
-def entropy_graph(fp32: ir.Model, symbols: Sequence[Int64], precisions: Precisions) -> EntropyGraph:
-    """The integer form of a hyper-decoder.
-
-    Args:
-        symbols: calibration z, (1, N, h, w) each.
-
-    Raises:
-        ExportRefusedError: a node without exact form, by name.
-    """
-    source = prepared_source(ir.to_proto(fp32), "entropy")
-    examples: list[Example] = [{"z": z.astype(np.float32)} for z in symbols]
-    return EntropyGraph(*read_graph(source, examples, precisions, given={"z": Z_GRID}))
 
 
 def frame_graphs(
@@ -187,8 +124,9 @@ def _decoder(
     precisions: Precisions,
 ) -> tuple[GraphReader, dict[str, Known]]:
     """A decoder of latents whose output, times `gain`, is on `grid`."""
-    _multiplied(fp32.graph, output, gain)
-    source = prepared_source(ir.to_proto(fp32), output)
+    own = ir.from_proto(ir.to_proto(fp32))
+    _multiplied(own.graph, output, gain)
+    source = prepared_source(ir.to_proto(own), output)
     given: dict[str, FixedGrid] = {}
     examples: list[dict[str, NDArray[np.float32]]] = []
     for entry in source.sizes:
@@ -203,6 +141,12 @@ def _decoder(
             examples[number][entry] = (middle - np.floor(middle) if whole else np.floor(middle)).astype(np.float32)
     asked: Grids = {output: grid}
     return read_graph(source, [*examples], precisions, given=given, asked=asked)
+
+
+def part_of(entry: str, parts: Mapping[str, Part]) -> str:
+    """The part that a frame graph's input belongs to: `motion.y` says it, `y` is of the first part."""
+    part, dot, _ = entry.partition(".")
+    return part if dot else next(iter(parts))
 
 
 def _middle(y_hat: Float64) -> Float64:
