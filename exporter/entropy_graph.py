@@ -53,12 +53,13 @@ class EntropyGraph:
 
     def write(self, thresholds: NDArray[np.int32], flavour: str) -> ir.Model:
         """`z` -> `indexes`[, `means`]; thresholds (63,) on the grid of scales."""
-        z = self.reader.integer_input("z")
+        z = self.reader.latent_input("z")
         graph = GraphWriter("entropy", [z])
         values: dict[str, ir.Value] = {}
         self.reader.follow(graph, flavour, {"z": z}, values)
         table = np.searchsorted(thresholds, np.arange(self.scales.high + 1), side="left").astype(np.int32)
         made: list[tuple[ir.Value, str, ir.DataType, list[int | str]]] = []
+        times = self.scales.real[0].shape[2] // self.reader.inputs["z"].real[0].shape[2]
         for name, known in self.outputs.items():
             x, shown = values[known.name], name
             if name == "scales_hat":
@@ -67,7 +68,7 @@ class EntropyGraph:
             if name == "scales_hat":
                 index = graph.constant(table, "index_of_scale")
                 x, shown = graph.op("Gather", index, x, name="indexes_lookup", axis=0), "indexes"
-            made.append((x, shown, ir.DataType.INT32, [1, known.channels, "y_height", "y_width"]))
+            made.append((x, shown, ir.DataType.INT32, [1, known.channels, f"{times}*height", f"{times}*width"]))
         return graph.finish(made)
 
 

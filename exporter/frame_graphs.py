@@ -68,7 +68,7 @@ def _picture_graphs(
     reader, outputs = _decoder(fp32, "frame", float(FRAME_PEAK), picture, parts, latents, precisions)
     made = {}
     for flavour in FLAVOURS:
-        inputs = {entry: reader.integer_input(entry) for entry in reader.inputs}
+        inputs = {entry: reader.latent_input(entry) for entry in reader.inputs}
         graph = GraphWriter(name, list(inputs.values()))
         values: dict[str, ir.Value] = {}
         reader.follow(graph, flavour, inputs, values)
@@ -101,7 +101,7 @@ def _inter_graphs(
         read[decoder] = _decoder(own, decoder, *roles[decoder], parts, latents, precisions)
     made = {}
     for flavour in FLAVOURS:
-        inputs = {entry: reader.integer_input(entry) for reader, _ in read.values() for entry in reader.inputs}
+        inputs = {entry: reader.latent_input(entry) for reader, _ in read.values() for entry in reader.inputs}
         given = reference_input()
         writer = GraphWriter(name, [*inputs.values(), given])
         values: dict[str, ir.Value] = {}

@@ -206,6 +206,11 @@ class GraphReader:
             return x
         return graph.op("Reshape", x, graph.constant(np.array(sizes, np.int64), f"{name}_sizes"), name=f"{name}_shaped")
 
+    def latent_input(self, name: str) -> ir.Value:
+        """An input of a codec's graph: (1, C, height, width)."""
+        shape = ir.Shape([1, self.inputs[name].channels, "height", "width"])
+        return ir.Value(name=name, type=ir.TensorType(ir.DataType.INT32), shape=shape)
+
     def integer_input(self, name: str) -> ir.Value:
         given = next(value for value in self._source.prepared.graph.input if value.name == name)
         sizes = [dim.dim_value or dim.dim_param or None for dim in given.type.tensor_type.shape.dim]

@@ -14,6 +14,8 @@ operators    The operators that a float graph may have, each with what the integ
 phases       What the parts of a layer have in common: names, what they read, and how their outputs become the layer's
 products     Exact sums of a convolution that no QuantizeLinear follows, without Winograd's algorithm
 readers      What the rest of a float graph asks of each of its tensors
+reading      In which integers a convolution reads a signed tensor: of 8 bits, with weights of 7, or of 7 bits, with
+             weights of 8
 resize       Resize in integers: nearest neighbour by whole factors, as pixels put together from equal phases
 site         One node of a float graph: what it reads, what is asked of its output, and where its integer form is
              written down

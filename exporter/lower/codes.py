@@ -18,7 +18,6 @@ BYTE = 8
 UNSIGNED: Form = (0, 0, 127)
 SIGNED: Form = (128, -128, 127)  # with weights of 7 bits, or uint8 ones
 HALF: Form = (64, -64, 63)  # a limb
-FORMS: tuple[Form, ...] = tuple((zero, -zero, UNSIGNED[2] - zero) for zero in (64, 32, 16, 8))
 WIDEST = 1 << 21  # integers that need no saturation in front
 FEW = 200
 FINE = 4  # bits of the second limb's grid below the first one's, where one convolution reads both
@@ -66,19 +65,6 @@ def coded(plan: Plan, x: Known, form: Form | None = None, unit: Float64 | None =
     name = plan.form(x.name, kind, unit, written)
     integers = [np.clip(np.floor(each * column(factor) + 0.5), low, high) for each in x.integers]
     return Known(name, unit, x.real, integers, low, high, zero)
-
-
-def convolved_form(x: Known, bits: int) -> Form | None:
-    """With which least is lost of what a convolution reads, with codes below 128, which weights of 8 bits may meet: an
-    eighth bit of the weights brings more than one of the activations. None where nothing is to choose.
-    """
-    if x.zero is not None or x.low >= 0 or bits < BYTE:
-        return None
-    losses = {}
-    for form in FORMS:
-        unit = unit_for(likely_peaks(x.real), np.arange(x.channels), form[2])
-        losses[form] = finest_best(x.real, unit, *form[1:])[0]
-    return min(losses, key=lambda form: losses[form])
 
 
 def in_limbs(plan: Plan, x: Known) -> Known:

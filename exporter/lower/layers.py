@@ -10,10 +10,11 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from nvc_check.exporter.graph_writer import GraphWriter
-from nvc_check.exporter.lower.codes import BYTE, HALF, SIGNED, UNSIGNED, coded, convolved_form, in_limbs, of_bits
+from nvc_check.exporter.lower.codes import BYTE, HALF, SIGNED, UNSIGNED, coded, in_limbs, of_bits
 from nvc_check.exporter.lower.flavours import QUANTIZED, Flavour, Form, wide_kernel
 from nvc_check.exporter.lower.limb_layers import convolve_in_limbs
 from nvc_check.exporter.lower.phases import largest_code, names, together
+from nvc_check.exporter.lower.reading import PAIRED, read_form
 from nvc_check.exporter.lower.site import Site
 from nvc_check.exporter.lower.values import HELD, WIDE, Float64, Known, finest_best, likely_peaks, peaks, tied, unit_for
 from nvc_check.exporter.lower.writing import channels_read, column, rounded_up, saturated
@@ -24,7 +25,6 @@ from nvc_check.exporter.quantize.moments import moments_of
 from nvc_check.models.errors import ExportRefusedError
 
 ZEROS = (128, 96, 64, 32, 16)  # even: see the certificate on QuantizeLinear
-PAIRED = 64  # weights for inputs above 127: two of them times 255 stay below 2^15
 LIMB_SHARE = 0.01  # of the graph's multiplications: a layer with less is read in limbs, at twice the products
 
 
@@ -57,7 +57,7 @@ def convolve(site: Site, layer: Layer, x: Known) -> Known:
     if weights > BYTE or (weights < BYTE < activations):
         return convolve_in_limbs(site, layer, x)
     in_two = x.zero is None and max(-x.low, x.high) > -SIGNED[1] and _cheap(site, x)
-    read = in_limbs(site.plan, x) if in_two else coded(site.plan, x, convolved_form(x, activations), bits=activations)
+    read = in_limbs(site.plan, x) if in_two else _read(site, layer, x)
     if in_two:
         layer = replace(layer, parts=tuple(_twice(part) for part in layer.parts))
     real_sums = [on_all_cores(partial(_real, part, in_two), x.real) for part in layer.parts]
@@ -100,6 +100,14 @@ def convolve(site: Site, layer: Layer, x: Known) -> Known:
     return Known(site.name, unit, real, integers, low, high, None if wide else zero)
 
 
+def _read(site: Site, layer: Layer, x: Known) -> Known:
+    bits = site.precision.activations
+    chosen = read_form(layer, x, bits, site.precision.weights)
+    if chosen is None:
+        return coded(site.plan, x, bits=bits)
+    return coded(site.plan, x, chosen.form, chosen.unit)
+
+
 def _grid(site: Site, layer: Layer, shown: list[Float64]) -> tuple[Form, Float64, bool]:
     """((zero point, low, high), (C,) units, whether these are more than a byte) of the layer's output."""
     grid, bits, labels = site.asked.grid, site.asked.bits or BYTE, site.asked.labels(layer.channels)
@@ -128,7 +136,7 @@ def _byte_form(site: Site, shown: list[Float64], unit: Float64, bits: int) -> tu
     forms = [(zero if bits == BYTE else HALF[0], -zero, (1 << bits) - 1 - zero) for zero in lowest]
     forms = [form for form in forms if bits == BYTE or form[0] + form[2] <= UNSIGNED[2]]
     found = {form: finest_best(shown, unit, *form[1:], bent) for form in forms}
-    form = min(found, key=lambda each: found[each][0])
+    form = min(found, key=lambda each: found[each][0].sum())
     return form, found[form][1]
 
 

@@ -159,9 +159,9 @@ def likely_peaks(real: list[Float64]) -> Float64:
 
 def finest_best(
     real: list[Float64], unit: Float64, low: int, high: int, bent: Callable[[Float64], Float64] = lambda x: x
-) -> tuple[float, Float64]:
-    """(error, (C,) units): near `unit`, those with which what becomes of the rounded values is nearest to what becomes
-    of the real ones: where few values are large, it may be worth that they saturate.
+) -> tuple[Float64, Float64]:
+    """((C,) squared errors, (C,) units): near `unit`, those with which what becomes of the rounded values is nearest to
+    what becomes of the real ones: where few values are large, it may be worth that they saturate.
 
     `bent`: (C, n) -> (C, n), homogeneous, what the tensor's only reader makes of it; rounded to the same grid.
     """
@@ -174,7 +174,7 @@ def finest_best(
         steps = np.exp2(unit - finer)[:, None]
         rounded = bent(np.clip(np.rint(some / steps), low, high))
         errors.append(((np.clip(np.rint(rounded), low, high) * steps - wanted) ** 2).mean(axis=1))
-    return float(np.min(errors, axis=0).sum()), unit + 1 - np.argmin(errors, axis=0)
+    return np.min(errors, axis=0), unit + 1 - np.argmin(errors, axis=0)
 
 
 def unit_for(peak: Float64, labels: Int64, held: int, power_of_two: bool = True) -> Float64:

@@ -104,6 +104,18 @@ def test_indexes_are_those_of_the_scales_on_their_grid() -> None:
     assert (above >= found).all()
 
 
+def test_sizes_are_said_in_those_of_the_latents() -> None:
+    """Height and width of z, and how often they are those of the outputs: what certificate and users read."""
+    made = integers(hyper_decoder(random_weights(3)), [np.ones((1, CHANNELS, 4, 6), np.int64)])
+    graph = written(made, "carrier").graph
+    sides = {v.name: [d.dim_param for d in v.type.tensor_type.shape.dim[2:]] for v in (*graph.input, *graph.output)}
+    assert sides == {
+        "z": ["height", "width"],
+        "indexes": ["4*height", "4*width"],
+        "means": ["4*height", "4*width"],
+    }
+
+
 DEAD = {"zero": (0.0, 0.0), "zero, with a bias": (0.0, 0.3), "nearly zero": (1e-12, 0.3), "all bias": (1e-3, 400.0)}
 
 
