@@ -139,7 +139,7 @@ def test_pruned_filters_give_their_biases(kind: str, layer: str, slope: float) -
         assert made.means_exponent is not None
         expected = real_means(model, z)
         error = np.ldexp(means.astype(np.float64), made.means_exponent) - expected
-        assert np.sqrt(np.mean(error**2)) < 0.03 * np.sqrt(np.mean(expected**2)) + 2.0**-10
+        assert np.sqrt(np.mean(error**2)) < 0.05 * np.sqrt(np.mean(expected**2)) + 2.0**-10
 
 
 SLOPES = [0.0, 2.0**-22, 2.0**-17, 0.001, 0.01, 0.0625, 0.1, 0.25, 0.3, 0.5, 0.7, 0.998, 1.0]
