@@ -26,7 +26,7 @@ from nvc_check.models.atomic import whole_folder
 from nvc_check.models.codecs.architectures import Codec
 from nvc_check.models.codecs.video import InterDecoders
 from nvc_check.models.digest import canonical_json
-from nvc_check.models.errors import ExportRefusedError
+from nvc_check.models.errors import ExportRefusedError, UsageError
 from nvc_check.models.precision import Precisions
 
 Progress = Callable[[str], None]
@@ -54,9 +54,13 @@ def export_package(
 
     Raises:
         ExportRefusedError: an operator without exact form, a bound that cannot hold, or a graph not certified.
-        UsageError: no calibration pictures, or `out` cannot be written.
+        UsageError: no calibration pictures, other precisions than w8a8 with `allow_inexact`, or `out` cannot be
+            written.
     """
-    precisions = replace(precisions or Precisions(), power_of_two=not allow_inexact)
+    precisions = precisions or Precisions()
+    if allow_inexact and precisions != Precisions():
+        raise UsageError("ordinary scales are for w8a8; leave --allow-inexact out")
+    precisions = replace(precisions, power_of_two=not allow_inexact)
     progress("calibration")
     samples = calibrate(codec, calibration)
     with whole_folder(out, is_package) as folder:

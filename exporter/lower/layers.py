@@ -102,7 +102,7 @@ def convolve(site: Site, layer: Layer, x: Known) -> Known:
 
 def _read(site: Site, layer: Layer, x: Known) -> Known:
     bits = site.precision.activations
-    chosen = read_form(layer, x, bits, site.precision.weights)
+    chosen = read_form(layer, x, bits, site.precision.weights) if site.rounded_once else None
     if chosen is None:
         return coded(site.plan, x, bits=bits)
     return coded(site.plan, x, chosen.form, chosen.unit)

@@ -12,8 +12,7 @@ import numpy as np
 
 from nvc_check.exporter.lower.codes import BYTE, SIGNED, UNSIGNED
 from nvc_check.exporter.lower.flavours import Form
-from nvc_check.exporter.lower.values import Float64, Known, finest_best, likely_peaks, peaks, unit_for
-from nvc_check.exporter.lower.writing import column
+from nvc_check.exporter.lower.values import Float64, Known, finest_best, likely_peaks, unit_for
 from nvc_check.exporter.network.geometry import Layer
 from nvc_check.models.grid import exponent_to_hold
 
@@ -33,28 +32,19 @@ class ReadForm:
 
 
 def read_form(layer: Layer, x: Known, bits: int, weight_bits: int) -> ReadForm | None:
-    """None where nothing is to choose: x is of a byte already, not signed, or of fewer bits."""
-    if x.zero is not None or x.low >= 0 or bits < BYTE or weight_bits < BYTE:
+    """None where nothing is to choose: x is of a byte already, not signed, or of fewer bits; or an input, of which as
+    little as possible may saturate.
+    """
+    if x.zero is not None or x.given or x.low >= 0 or bits < BYTE or weight_bits < BYTE:
         return None
     losses: list[tuple[float, ReadForm]] = []
     for form in (SIGNED, *NARROW):
         zero, low, high = form
-        errors, unit = _units(x, low, high)
+        unit = np.maximum(unit_for(likely_peaks(x.real), np.arange(x.channels), high), x.unit)
+        errors, unit = finest_best(x.real, unit, low, high)
         largest = WHOLE if zero + high <= WHOLE else PAIRED
         losses.append((_of_activations(layer, errors) + _of_weights(layer, x, unit, largest), ReadForm(form, unit)))
     return min(losses, key=lambda each: each[0])[1]
-
-
-def _units(x: Known, low: int, high: int) -> tuple[Float64, Float64]:
-    """((C,) squared errors of what is read, (C,) units); inputs may be twice as large as in the calibration."""
-    every = np.arange(x.channels)
-    if not x.given:
-        return finest_best(x.real, np.maximum(unit_for(likely_peaks(x.real), every, high), x.unit), low, high)
-    unit = np.maximum(unit_for(2 * peaks(x.real), every, high), x.unit)
-    steps, places = np.exp2(column(unit)), sum(each.shape[2] * each.shape[3] for each in x.real)
-    rounded = [np.clip(np.rint(each / steps), low, high) * steps for each in x.real]
-    errors = sum(np.square(a - b).sum(axis=(0, 2, 3)) for a, b in zip(rounded, x.real, strict=True))
-    return np.asarray(errors) / places, unit
 
 
 def _of_activations(layer: Layer, errors: Float64) -> float:

@@ -49,7 +49,8 @@ class Site:
         precision: of a layer.
         small: 16 bits cost next to nothing here.
         power_of_two: of the scales of 8 bits; see Precisions.
-        rounded_once: LeakyRelu and PRelu are computed on sums of 16 bits, not of 8: nearer to float, and slower.
+        rounded_once: LeakyRelu and PRelu are computed on sums of 16 bits, not of 8, and read in the form that loses
+            least: nearer to float, and slower.
     """
 
     def __init__(

@@ -171,13 +171,17 @@ def pushed(layer: Layer, core: openvino.Core) -> Pushed:
     return Pushed({leg: count for leg, count in wrong.items() if count}, expected.size, largest)
 
 
+def pushed_layers(file: Path) -> list[tuple[Layer, Pushed]]:
+    core = openvino.Core()
+    return [(layer, pushed(layer, core)) for layer in layers_of(onnx.load(file))]
+
+
 def main(packages: list[str]) -> int:
-    core, values, wrong, shares = openvino.Core(), 0, 0, []
+    values, wrong, shares = 0, 0, []
     for package in packages:
         root = Path(package)
         for name in sorted(Package.open(root).manifest.files):
-            for layer in layers_of(onnx.load(root / name)) if name.startswith("int/") else ():
-                found = pushed(layer, core)
+            for layer, found in pushed_layers(root / name) if name.startswith("int/") else ():
                 values += 3 * found.values
                 shares.append(found.largest / layer.bound)
                 if found.wrong or shares[-1] > 1:
