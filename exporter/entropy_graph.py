@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nvc_check.exporter.graph_compiler import read_graph
 from nvc_check.exporter.graph_reader import Example, GraphReader
 from nvc_check.exporter.graph_writer import GraphWriter
+from nvc_check.exporter.lower.site import Role
 from nvc_check.exporter.lower.values import FixedGrid, Known
 from nvc_check.exporter.network.model import prepared_source
 from nvc_check.models.artifacts.package import Part
@@ -83,4 +84,4 @@ def entropy_graph(fp32: ir.Model, symbols: Sequence[Int64], precisions: Precisio
     """
     source = prepared_source(ir.to_proto(fp32), "entropy")
     examples: list[Example] = [{"z": z.astype(np.float32)} for z in symbols]
-    return EntropyGraph(*read_graph(source, examples, precisions, given={"z": Z_GRID}, rounded_once=True))
+    return EntropyGraph(*read_graph(source, examples, precisions, given={"z": Z_GRID}, role=Role(rounded_once=True)))

@@ -17,7 +17,7 @@ from safetensors.torch import save
 from nvc_check.exporter.certificate.verdicts import EXACT, Certificate
 from nvc_check.exporter.certificate.walk import certify
 from nvc_check.exporter.entropy_graph import entropy_graph
-from nvc_check.exporter.frame_graphs import Y_MAX, frame_graphs
+from nvc_check.exporter.frame_graphs import Y_MAX, Latents, frame_graphs
 from nvc_check.exporter.frozen_tables import freeze_tables
 from nvc_check.exporter.network.torch_export import export_codec, part_of_graph
 from nvc_check.exporter.quantize.calibration import calibrate
@@ -88,7 +88,7 @@ def export_package(
         if scope == "decoder":
             for name, module in codec.frame_graphs(native=False).items():
                 progress(f"{name}, integer")
-                made = frame_graphs(name, module, fp32[name], parts, samples.latents, precisions)
+                made = frame_graphs(name, module, fp32[name], Latents(parts, samples.latents), precisions)
                 for flavour, integer_graph in made.items():
                     file = folder / "int" / f"{name}.{flavour}.onnx"
                     ir.save(integer_graph, file)

@@ -8,6 +8,7 @@ picture is integers from 0 to 255; motion and residual are on the grids of the w
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from nvc_check.exporter.graph_compiler import read_graph
 from nvc_check.exporter.graph_reader import GraphReader, Grids
 from nvc_check.exporter.graph_writer import GraphWriter
+from nvc_check.exporter.lower.site import Role
 from nvc_check.exporter.lower.values import FixedGrid, Known
 from nvc_check.exporter.lower.writing import times
 from nvc_check.exporter.network.model import prepared_source
@@ -35,37 +37,37 @@ WIDE = 32767
 RESIDUAL_EXPONENT = -6  # of 8-bit steps of the picture: 16 bits hold 512 of them either way
 
 
+@dataclass(frozen=True)
+class Latents:
+    """What a frame is made from.
+
+    Attributes:
+        parts: of the stream, by name.
+        calibration: part -> y_hat, (1, C, h, w) each.
+    """
+
+    parts: Mapping[str, Part]
+    calibration: Mapping[str, list[Float64]]
+
+
 def frame_graphs(
-    name: str,
-    module: Any,
-    fp32: ir.Model,
-    parts: Mapping[str, Part],
-    latents: Mapping[str, list[Float64]],
-    precisions: Precisions,
+    name: str, module: Any, fp32: ir.Model, latents: Latents, precisions: Precisions
 ) -> dict[str, ir.Model]:
-    """flavour -> the integer form of what makes a frame from latents, and from a reference where `module` has one."""
-    if isinstance(module, InterDecoders):
-        return _inter_graphs(name, module, fp32, parts, latents, precisions)
-    return _picture_graphs(name, fp32, parts, latents, precisions)
-
-
-def _picture_graphs(
-    name: str,
-    fp32: ir.Model,
-    parts: Mapping[str, Part],
-    latents: Mapping[str, list[Float64]],
-    precisions: Precisions,
-) -> dict[str, ir.Model]:
-    """flavour -> the integer form of `fp32`, which makes a picture from the latents of one part.
-
-    Args:
-        latents: part -> calibration y_hat, (1, C, h, w) each.
+    """flavour -> the integer form of `fp32`, which makes a frame from latents, and from a reference where `module` has
+    one.
 
     Raises:
-        ExportRefusedError: a node without exact form, by name.
+        ExportRefusedError: a node without exact form, by name; a flow unit that is no power of two.
     """
+    if isinstance(module, InterDecoders):
+        return _inter_graphs(name, module, fp32, latents, precisions)
+    return _picture_graphs(name, fp32, latents, precisions)
+
+
+def _picture_graphs(name: str, fp32: ir.Model, latents: Latents, precisions: Precisions) -> dict[str, ir.Model]:
+    """Of what makes a picture from the latents of one part."""
     picture = FixedGrid(0, 0, FRAME_PEAK)
-    reader, outputs = _decoder(fp32, "frame", float(FRAME_PEAK), picture, parts, latents, precisions)
+    reader, outputs = _decoder(fp32, "frame", float(FRAME_PEAK), picture, latents, precisions)
     made = {}
     for flavour in FLAVOURS:
         inputs = {entry: reader.latent_input(entry) for entry in reader.inputs}
@@ -78,18 +80,9 @@ def _picture_graphs(
 
 
 def _inter_graphs(
-    name: str,
-    graph: InterDecoders,
-    fp32: ir.Model,
-    parts: Mapping[str, Part],
-    latents: Mapping[str, list[Float64]],
-    precisions: Precisions,
+    name: str, graph: InterDecoders, fp32: ir.Model, latents: Latents, precisions: Precisions
 ) -> dict[str, ir.Model]:
-    """flavour -> the integer form of a graph that makes a picture from motion, residual and the reference.
-
-    Raises:
-        ExportRefusedError: a node without exact form, by name; a flow unit that is no power of two.
-    """
+    """Of what makes a picture from motion, residual and the reference."""
     prediction = Prediction.of(graph, name)
     roles = {
         "motion": (1.0, FixedGrid((*[prediction.flow_exponent] * 2, SCALE_EXPONENT), -WIDE - 1, WIDE)),
@@ -98,7 +91,7 @@ def _inter_graphs(
     read = {}
     for decoder, entries in graph.decoders.items():
         own = _prefixed(part_of_graph(fp32, [decoder], entries), decoder)
-        read[decoder] = _decoder(own, decoder, *roles[decoder], parts, latents, precisions)
+        read[decoder] = _decoder(own, decoder, *roles[decoder], latents, precisions)
     made = {}
     for flavour in FLAVOURS:
         inputs = {entry: reader.latent_input(entry) for reader, _ in read.values() for entry in reader.inputs}
@@ -119,8 +112,7 @@ def _decoder(
     output: str,
     gain: float,
     grid: FixedGrid,
-    parts: Mapping[str, Part],
-    latents: Mapping[str, list[Float64]],
+    latents: Latents,
     precisions: Precisions,
 ) -> tuple[GraphReader, dict[str, Known]]:
     """A decoder of latents whose output, times `gain`, is on `grid`."""
@@ -130,17 +122,17 @@ def _decoder(
     given: dict[str, FixedGrid] = {}
     examples: list[dict[str, NDArray[np.float32]]] = []
     for entry in source.sizes:
-        part = part_of(entry, parts)
+        part = part_of(entry, latents.parts)
         whole = entry.endswith("means")
-        exponent = parts[part].means_exponent
+        exponent = latents.parts[part].means_exponent
         given[entry] = FixedGrid(exponent or 0, -WIDE - 1, WIDE) if whole else FixedGrid(0, -Y_MAX, Y_MAX)
-        for number, y_hat in enumerate(latents[part]):
+        for number, y_hat in enumerate(latents.calibration[part]):
             middle = _middle(y_hat)
             if number == len(examples):
                 examples.append({})
             examples[number][entry] = (middle - np.floor(middle) if whole else np.floor(middle)).astype(np.float32)
     asked: Grids = {output: grid}
-    return read_graph(source, [*examples], precisions, given=given, asked=asked)
+    return read_graph(source, [*examples], precisions, given=given, asked=asked, role=Role(keeps_peaks=True))
 
 
 def part_of(entry: str, parts: Mapping[str, Part]) -> str:

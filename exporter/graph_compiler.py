@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nvc_check.exporter.graph_reader import Example, GraphReader, Grids, SiteLoss, as_picture
 from nvc_check.exporter.lower.flavours import FLAVOURS
+from nvc_check.exporter.lower.site import ORDINARY, Role
 from nvc_check.exporter.lower.values import Known, PlannedLayer, decibels
 from nvc_check.exporter.network.equalize import bends_as_relus
 from nvc_check.exporter.network.model import Source, with_sizes
@@ -132,10 +133,9 @@ def read_graph(
     given: Grids | None = None,
     asked: Grids | None = None,
     apart: bool = False,
-    rounded_once: bool = False,
+    role: Role = ORDINARY,
 ) -> tuple[GraphReader, dict[str, Known]]:
-    """(the graph as it was read, its outputs); `given`, `asked`: grids of inputs and outputs that have a role;
-    `rounded_once`: see Site.
+    """(the graph as it was read, its outputs); `given`, `asked`: grids of inputs and outputs that have a role.
 
     Raises:
         ExportRefusedError: an operator or attribute without exact form, by name; a bound that cannot hold.
@@ -145,7 +145,7 @@ def read_graph(
     simplify(model.graph, open_size=source.open_size)
     if apart:
         bends_as_relus(model.graph)
-    reader = GraphReader(model, source, examples, precisions, given, asked, rounded_once=rounded_once)
+    reader = GraphReader(model, source, examples, precisions, given, asked, role=role)
     for node in list(model.graph):
         reader.read(node)
     return reader, reader.finish()

@@ -16,7 +16,7 @@ from nvc_check.exporter.lower.arithmetic import on_common_units
 from nvc_check.exporter.lower.flavours import FLAVOURS
 from nvc_check.exporter.lower.operators import NAMED, OPERATORS
 from nvc_check.exporter.lower.readers import Readers
-from nvc_check.exporter.lower.site import Site
+from nvc_check.exporter.lower.site import ORDINARY, Role, Site
 from nvc_check.exporter.lower.values import HELD, WIDE, FixedGrid, Float64, Known, Plan, PlannedLayer, noise
 from nvc_check.exporter.network.graphs import LAYERS
 from nvc_check.exporter.network.model import Source
@@ -52,7 +52,7 @@ class GraphReader:
     Args:
         given: inputs that are on a grid by their role.
         asked: outputs that must be.
-        rounded_once: see Site.
+        role: of the graph.
 
     Raises:
         UsageError: a pattern of `precisions` that fits no layer.
@@ -67,10 +67,10 @@ class GraphReader:
         given: Grids | None = None,
         asked: Grids | None = None,
         *,
-        rounded_once: bool = False,
+        role: Role = ORDINARY,
     ) -> None:
         self._graph, self._source, self._precisions = model.graph, source, precisions
-        self._rounded_once = rounded_once
+        self._role = role
         self._types = {str(value.name): value.dtype for value in model.graph.inputs}
         self.inputs = {
             str(value.name): _input(value, [as_picture(each[str(value.name)]) for each in examples], given or {})
@@ -122,7 +122,7 @@ class GraphReader:
             precision=self._precisions.of(str(node.name)),
             small=self._readers.is_small(node),
             power_of_two=self._precisions.power_of_two,
-            rounded_once=self._rounded_once,
+            role=self._role,
         )
         made = operator(site)
         site.check_all_read()

@@ -102,7 +102,7 @@ def convolve(site: Site, layer: Layer, x: Known) -> Known:
 
 def _read(site: Site, layer: Layer, x: Known) -> Known:
     bits = site.precision.activations
-    chosen = read_form(layer, x, bits, site.precision.weights) if site.rounded_once else None
+    chosen = read_form(layer, x, bits, site.precision.weights) if site.role.rounded_once else None
     if chosen is None:
         return coded(site.plan, x, bits=bits)
     return coded(site.plan, x, chosen.form, chosen.unit)
@@ -113,7 +113,7 @@ def _grid(site: Site, layer: Layer, shown: list[Float64]) -> tuple[Form, Float64
     grid, bits, labels = site.asked.grid, site.asked.bits or BYTE, site.asked.labels(layer.channels)
     if grid is not None:
         return (0, grid.low, grid.high), grid.units(layer.channels), not grid.is_byte
-    once = site.rounded_once and site.asked.slopes is not None
+    once = site.role.rounded_once and site.asked.slopes is not None
     if site.asked.final or bits > BYTE or ((site.small or once) and bits == BYTE):
         return (0, 0 if site.relu else -WIDE, WIDE), unit_for(peaks(shown), labels, HELD), True
     held = of_bits(UNSIGNED if site.relu else SIGNED, bits)[2]
@@ -129,7 +129,8 @@ def _byte_form(site: Site, shown: list[Float64], unit: Float64, bits: int) -> tu
     """
     if site.relu or site.asked.slopes is None:
         form = of_bits(UNSIGNED if site.relu else SIGNED, bits)
-        return form, finest_best(shown, unit, *form[1:])[1]
+        kept = site.role.keeps_peaks and bits == BYTE
+        return form, unit if kept else finest_best(shown, unit, *form[1:])[1]
     slopes = site.asked.slopes(len(unit))[:, None]
     bent = partial(_bent, slopes)
     lowest = ZEROS if bits == BYTE else [zero >> (BYTE - bits) for zero in ZEROS[:-1]]

@@ -38,6 +38,25 @@ class Asked:
     grid: FixedGrid | None = None
 
 
+@dataclass(frozen=True)
+class Role:
+    """What all sites of a graph are computed with, because of what the graph is for.
+
+    Attributes:
+        rounded_once: LeakyRelu and PRelu are computed on sums of 16 bits, not of 8, and read in the form that loses
+            least: nearer to float, and slower.
+        keeps_peaks: 8 bits behind a Relu hold all that the calibration has, though finer steps had a smaller squared
+            error. A lossy codec has made its pictures flatter already; what saturates makes them flatter still, and
+            against the original these two errors add up as they are, not as their squares.
+    """
+
+    rounded_once: bool = False
+    keeps_peaks: bool = False
+
+
+ORDINARY = Role()
+
+
 class Site:
     """A node, and its attributes, every one of which has to be read.
 
@@ -49,8 +68,7 @@ class Site:
         precision: of a layer.
         small: 16 bits cost next to nothing here.
         power_of_two: of the scales of 8 bits; see Precisions.
-        rounded_once: LeakyRelu and PRelu are computed on sums of 16 bits, not of 8, and read in the form that loses
-            least: nearer to float, and slower.
+        role: of its graph.
     """
 
     def __init__(
@@ -66,12 +84,12 @@ class Site:
         precision: Precision,
         small: bool,
         power_of_two: bool,
-        rounded_once: bool,
+        role: Role,
     ) -> None:
         self.plan, self.node, self.asked = plan, node, asked
         self.relu, self.share, self.open_size = relu, share, open_size
         self.precision, self.small = precision, small
-        self.power_of_two, self.rounded_once = power_of_two, rounded_once
+        self.power_of_two, self.role = power_of_two, role
         self.name = str(node.name)
         self._known = known
         self._read: set[str] = set()

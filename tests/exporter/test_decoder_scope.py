@@ -18,7 +18,7 @@ from nvc_check.checker.media.clip import padded
 from nvc_check.checker.media.difference import psnr
 from nvc_check.checker.media.photographs import photographs
 from nvc_check.exporter.certificate.walk import certify
-from nvc_check.exporter.frame_graphs import Y_MAX, frame_graphs
+from nvc_check.exporter.frame_graphs import Y_MAX, Latents, frame_graphs
 from nvc_check.exporter.network.torch_export import TorchGraph, export_graphs
 from nvc_check.exporter.quantize.calibration import calibrate
 from nvc_check.models.artifacts.package import Part
@@ -67,9 +67,8 @@ def picture_graphs(
     parts: dict[str, Part] = SMALL,
     power_of_two: bool = True,
 ) -> dict[str, ir.Model]:
-    return frame_graphs(
-        "frame", None, fp32, parts, {"image": latents or small_latents()}, Precisions(power_of_two=power_of_two)
-    )
+    given = Latents(parts, {"image": latents or small_latents()})
+    return frame_graphs("frame", None, fp32, given, Precisions(power_of_two=power_of_two))
 
 
 @pytest.fixture(scope="module")
@@ -232,4 +231,4 @@ def test_a_flow_unit_that_is_no_power_of_two_is_refused() -> None:
     model.flow_unit = 48.0
     unread = ir.Model(ir.Graph([], [], nodes=[]), ir_version=10)
     with pytest.raises(ExportRefusedError, match="flow in units of 48 pixels, expected a power of two"):
-        frame_graphs("inter_frame", InterDecoders(model), unread, {}, {}, Precisions())
+        frame_graphs("inter_frame", InterDecoders(model), unread, Latents({}, {}), Precisions())
