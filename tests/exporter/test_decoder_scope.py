@@ -10,7 +10,9 @@ import onnx_ir as ir
 import openvino
 import pytest
 import torch
+from exporter.graphs import graph
 from numpy.typing import NDArray
+from onnx import TensorProto, helper
 from torch import nn
 
 from nvc_check.checker.coding.calibration import calibration_pictures
@@ -18,7 +20,11 @@ from nvc_check.checker.media.clip import padded
 from nvc_check.checker.media.difference import psnr
 from nvc_check.checker.media.photographs import photographs
 from nvc_check.exporter.certificate.walk import certify
-from nvc_check.exporter.frame_graphs import Y_MAX, Latents, frame_graphs
+from nvc_check.exporter.frame_graphs import WIDE, Y_MAX, Latents, frame_graphs
+from nvc_check.exporter.graph_compiler import read_graph
+from nvc_check.exporter.lower.site import ORDINARY, Role
+from nvc_check.exporter.lower.values import FixedGrid
+from nvc_check.exporter.network.model import prepared_source
 from nvc_check.exporter.network.torch_export import TorchGraph, export_graphs
 from nvc_check.exporter.quantize.calibration import calibrate
 from nvc_check.models.artifacts.package import Part
@@ -232,3 +238,30 @@ def test_a_flow_unit_that_is_no_power_of_two_is_refused() -> None:
     unread = ir.Model(ir.Graph([], [], nodes=[]), ir_version=10)
     with pytest.raises(ExportRefusedError, match="flow in units of 48 pixels, expected a power of two"):
         frame_graphs("inter_frame", InterDecoders(model), unread, Latents({}, {}), Precisions())
+
+
+@pytest.mark.parametrize(("role", "held"), [(Role(keeps_peaks=True), True), (ORDINARY, False)])
+def test_frames_of_codecs_do_not_saturate_where_others_do(role: Role, held: bool) -> None:
+    """Where few values are large, finer steps have the smaller squared error, and make a picture flatter."""
+    rng = np.random.default_rng(3)
+    nodes = [
+        helper.make_node("Conv", ["x", "first"], ["a"], name="first", pads=[1] * 4),
+        helper.make_node("Relu", ["a"], ["b"], name="relu"),
+        helper.make_node("Conv", ["b", "second"], ["y"], name="second", pads=[1] * 4),
+    ]
+    identity = np.zeros((8, 8, 3, 3), np.float32)
+    identity[range(8), range(8), 1, 1] = 1
+    model = graph(
+        nodes,
+        {"first": identity, "second": identity},
+        {"x": (TensorProto.FLOAT, [1, 8, "h", "w"])},
+        ("y", TensorProto.FLOAT),
+    )
+    x = rng.uniform(0, 1, (1, 8, 192, 192)).astype(np.float32)
+    x[:, :, 96, 96] = 20
+    source = prepared_source(model, "peaks")
+    given = {"x": FixedGrid(-8, -WIDE - 1, WIDE)}
+    _, outputs = read_graph(source, [{"x": x}], Precisions(), given=given, role=role)
+    peak = max(float(each.max()) for each in outputs["y"].made())
+    assert (peak > 18) == held
+    assert (peak < 10) != held
