@@ -5,9 +5,10 @@ lower/             What stands in an operator's place, in integers, one file per
 network/           FP32 graphs: from torch, from ONNX files, as typed layers
 quantize/          Which grids, ranges and integer weights stand in a float graph's place
 warp/              The scale-space warp in integers
+codec_compiler     A codec's FP32 graphs -> its exact integer graphs, which the package's writer and the plan share
 entropy_graph      A codec's hyper-decoder in integers, by the compiler of decoders
 export             codec -> package: FP32 graphs, exact integer graphs, frozen tables, certificate, digests
-frame_graphs       A codec's decoders of frames in integers, by the compiler of decoders: what a codec adds are the
+frame_graph        A codec's decoders of frames in integers, by the compiler of decoders: what a codec adds are the
                    roles of inputs and outputs
 frozen_tables      Integer CDF tables of a torch codec, made once at export
 graph_compiler     A float ONNX graph -> its exact integer graphs: int32 in, int32 out, on grids that the package

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,10 @@ from safetensors.torch import save
 
 from nvc_check.exporter.certificate.verdicts import EXACT, Certificate
 from nvc_check.exporter.certificate.walk import certify
-from nvc_check.exporter.entropy_graph import entropy_graph
-from nvc_check.exporter.frame_graphs import Y_MAX, Latents, frame_graphs
-from nvc_check.exporter.frozen_tables import freeze_tables
-from nvc_check.exporter.network.torch_export import export_codec, part_of_graph
-from nvc_check.exporter.quantize.calibration import calibrate
-from nvc_check.models.artifacts.package import FLAVOURS, Manifest, Package, graph_name, is_package, write_manifest
+from nvc_check.exporter.codec_compiler import compile_codec
+from nvc_check.exporter.lower.values import PlannedLayer
+from nvc_check.exporter.network.torch_export import part_of_graph
+from nvc_check.models.artifacts.package import Manifest, Package, is_package, write_manifest
 from nvc_check.models.atomic import whole_folder
 from nvc_check.models.codecs.architectures import Codec
 from nvc_check.models.codecs.video import InterDecoders
@@ -54,51 +52,33 @@ def export_package(
 
     Raises:
         ExportRefusedError: an operator without exact form, a bound that cannot hold, or a graph not certified.
-        UsageError: no calibration pictures, other precisions than w8a8 with `allow_inexact`, or `out` cannot be
-            written.
+        UsageError: no calibration pictures, a layer that is not there, other precisions than w8a8 with
+            `allow_inexact`, or `out` cannot be written.
     """
     precisions = precisions or Precisions()
     if allow_inexact and precisions != Precisions():
         raise UsageError("ordinary scales are for w8a8; leave --allow-inexact out")
     precisions = replace(precisions, power_of_two=not allow_inexact)
-    progress("calibration")
-    samples = calibrate(codec, calibration)
+    made = compile_codec(codec, calibration, scope, precisions, progress)
     with whole_folder(out, is_package) as folder:
         (folder / "fp32").mkdir()
         (folder / "int").mkdir()
-        parts, arrays, certificates = {}, {}, {}
-        progress("FP32 graphs")
-        fp32 = export_codec(codec)
-        for name, graph in fp32.items():
+        for name, graph in made.fp32.items():
             shown = [str(value.name) for value in graph.graph.outputs if value.name not in InterDecoders.decoders]
             ir.save(part_of_graph(graph, shown), folder / "fp32" / f"{name}.onnx")
-        for part in codec.hyperpriors:
-            name = graph_name(part, "entropy")
-            progress(f"{name}, integer")
-            entropy = entropy_graph(fp32[name], samples.symbols[part], precisions)
-            parts[part] = entropy.part()
-            tables = freeze_tables(codec, part, parts[part].scales_exponent)
-            if scope == "decoder":
-                parts[part] = replace(parts[part], y_min=-Y_MAX, y_max=Y_MAX)
-            arrays.update({f"{part}/{key}": array for key, array in asdict(tables).items()})
-            for flavour in FLAVOURS:
-                file = folder / "int" / f"{name}.{flavour}.onnx"
-                ir.save(entropy.write(tables.integer_thresholds, flavour), file)
-                certificates[file.relative_to(folder).as_posix()] = certify(onnx.load(file))
-        if scope == "decoder":
-            for name, module in codec.frame_graphs(native=False).items():
-                progress(f"{name}, integer")
-                made = frame_graphs(name, module, fp32[name], Latents(parts, samples.latents), precisions)
-                for flavour, integer_graph in made.items():
-                    file = folder / "int" / f"{name}.{flavour}.onnx"
-                    ir.save(integer_graph, file)
-                    certificates[file.relative_to(folder).as_posix()] = certify(onnx.load(file))
+        certificates = {}
+        for name, flavours in made.integers.items():
+            progress(f"certifying {name}")
+            for flavour, graph in flavours.items():
+                file = f"int/{name}.{flavour}.onnx"
+                ir.save(graph, folder / file)
+                certificates[file] = certify(onnx.load(folder / file))
         if not allow_inexact:
             refuse_inexact(certificates, targets)
         write_certificates(folder, certificates)
         (folder / "codec.safetensors").write_bytes(_weights(codec.model))
         with (folder / "tables.npz").open("wb") as stream:
-            np.savez(stream, **arrays)
+            np.savez(stream, **made.tables)
         manifest = Manifest(
             name=codec.name,
             architecture=codec.architecture,
@@ -107,12 +87,19 @@ def export_package(
             scope=scope,
             exact=not allow_inexact,
             multiple=codec.multiple,
-            parts=parts,
+            parts=made.parts,
             files={},
             digest="",
+            layers=layers_apart(made.layers, precisions),
         )
         write_manifest(folder, manifest)
     return Package.open(out)
+
+
+def layers_apart(layers: Iterable[PlannedLayer], precisions: Precisions) -> dict[str, str]:
+    """Layer -> its precision, of those that have another one than the package."""
+    usual = str(precisions.default)
+    return {layer.name: layer.precision for layer in layers if layer.precision != usual}
 
 
 def write_certificates(folder: Path, certificates: dict[str, Certificate]) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nvc_check.exporter.certificate.verdicts import Certificate
 from nvc_check.exporter.certificate.walk import certify
-from nvc_check.exporter.export import refuse_inexact, write_certificates
+from nvc_check.exporter.export import layers_apart, refuse_inexact, write_certificates
 from nvc_check.exporter.graph_compiler import CompiledGraph, compile_graph
 from nvc_check.exporter.graph_reader import SiteLoss
 from nvc_check.exporter.network.model import Source, read_source
@@ -109,7 +109,7 @@ def export_source(
             digest="",
             inputs={name: replace(grid, peak=peak) for name, grid in made.inputs.items()},
             outputs=made.outputs,
-            layers=_layers_apart(made, precisions),
+            layers=layers_apart(made.layers, precisions),
             fidelity={name: min(round(found, 2), MOST_DECIBELS) for name, found in made.noise.items()},
         )
         write_manifest(folder, manifest)
@@ -119,12 +119,6 @@ def export_source(
 def finer_than(precision: Precision) -> Precision | None:
     """What comes nearer to float than `precision`."""
     return next((each for each in FINER if each > precision), None)
-
-
-def _layers_apart(made: CompiledGraph, precisions: Precisions) -> dict[str, str]:
-    """Layer -> its precision, of those that have another one than the graph."""
-    usual = str(precisions.default)
-    return {layer.name: layer.precision for layer in made.layers if layer.precision != usual}
 
 
 def _refuse_noise(made: CompiledGraph, min_snr: float, precision: Precision) -> None:

@@ -82,7 +82,8 @@ class GraphReader:
         names = Counter(list(self.inputs))
         for node in model.graph:
             node.name = _own_name(node, names)
-        precisions.check(str(node.name) for node in model.graph if node.op_type in LAYERS)
+        if not precisions.graph:  # in one graph of several a pattern may be for another
+            precisions.check(str(node.name) for node in model.graph if node.op_type in LAYERS)
         self._asked = asked or {}
         self._readers = Readers(model.graph, lambda name: precisions.of(name).activations, self._asked)
         self._fused: set[str] = set()  # outputs of Relu nodes that were made with the layer in front of them

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -40,12 +40,14 @@ class Precisions:
     """Of every layer: `default`, unless its name fits one of the patterns `layers`; the last one that fits decides.
 
     `power_of_two` off: grids of weights of 8 bits and of what layers of 8 bits give have ordinary scales, for which no
-    exactness can be shown.
+    exactness can be shown. `graph`: the one of a codec's graphs whose layers are asked for; they are called GRAPH/LAYER
+    then.
     """
 
     default: Precision = Precision(8, 8)
     layers: tuple[tuple[str, Precision], ...] = ()
     power_of_two: bool = True
+    graph: str = ""
 
     @classmethod
     def read(cls, default: Precision, file: Path) -> Precisions:
@@ -65,12 +67,17 @@ class Precisions:
             raise UsageError(f'{file}: {found}, expected a line "NAME or PATTERN" = "wNaM" for each')
         return cls(default, tuple((name, Precision.of(text)) for name, text in document.items()))
 
+    def within(self, graph: str) -> Precisions:
+        """The same, asked for the layers of one graph."""
+        return replace(self, graph=graph)
+
     def of(self, layer: str) -> Precision:
-        fitting = [precision for pattern, precision in self.layers if fnmatchcase(layer, pattern)]
+        name = f"{self.graph}/{layer}" if self.graph else layer
+        fitting = [precision for pattern, precision in self.layers if fnmatchcase(name, pattern)]
         return fitting[-1] if fitting else self.default
 
     def check(self, layers: Iterable[str]) -> None:
-        """Raises UsageError where a pattern fits none of these names."""
+        """Raises UsageError where a pattern fits none of these names, which are all that there are."""
         names = list(layers)
         for pattern, _ in self.layers:
             if not any(fnmatchcase(name, pattern) for name in names):

@@ -39,10 +39,12 @@ def export(
     ] = "w8a8",
     layers: Annotated[
         Path | None,
-        typer.Option(help='Of an ONNX decoder: TOML file with a line "NAME or PATTERN" = "wNaM" per layer.'),
+        typer.Option(
+            help='TOML file with a line "NAME or PATTERN" = "wNaM" per layer; those of a codec are called GRAPH/LAYER.'
+        ),
     ] = None,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Of an ONNX decoder: show what stands in each layer's place, write nothing.")
+        bool, typer.Option("--plan", help="Show what stands in each layer's place, write nothing.")
     ] = False,
     scope: Annotated[str, typer.Option(help="Exact part: hyperprior, or decoder (frames too).")] = "hyperprior",
     calibration: Annotated[
@@ -81,38 +83,68 @@ def export(
         raise UsageError("--out: missing, expected the folder to write")
     if out is not None:
         check_folder(out, is_package)
+    precisions = Precisions(bits) if layers is None else Precisions.read(bits, layers)
     if codec.endswith(".onnx"):
         if allow_inexact:
             raise UsageError("--allow-inexact: for codecs; an ONNX decoder is exported exact or refused")
-        precisions = Precisions(bits) if layers is None else Precisions.read(bits, layers)
         decoder = _Decoder(Path(codec), calibration, peak, precisions)
         if plan:
             _plan(decoder)
         elif out is not None:
             _export_onnx(decoder, out, min_snr, wanted, verbose)
         return
-    if min_snr is not None or peak is not None or layers is not None or verbose or plan:
-        raise UsageError(
-            "--min-snr, --peak, --layers, --plan, --verbose: of an ONNX decoder; compare says what a codec costs"
-        )
-    assert out is not None
-    from nvc_check.checker.coding.calibration import calibration_pictures
-    from nvc_check.exporter.export import export_package
-    from nvc_check.exporter.memory import keep_freed_memory
-    from nvc_check.models.codecs.loading import load_codec
+    if min_snr is not None or peak is not None or verbose:
+        raise UsageError("--min-snr, --peak, --verbose: of an ONNX decoder; compare says what a codec costs")
+    named = _Codec(codec, calibration, scope, precisions)
+    if plan:
+        _plan_codec(named)
+    elif out is not None:
+        _export_codec(named, out, wanted, allow_inexact)
 
-    keep_freed_memory()
-    with status(f"exporting {codec}") as step:
-        loaded = load_codec(codec)
-        pictures = calibration_pictures(calibration, loaded.multiple)
+
+@dataclass(frozen=True)
+class _Codec:
+    """A codec's name or checkpoint, and how it is to be exported."""
+
+    spelled: str
+    calibration: Path | None
+    scope: str
+    precisions: Precisions
+
+    def read(self) -> tuple[Any, Any]:
+        """(codec, pictures to calibrate on)."""
+        from nvc_check.checker.coding.calibration import calibration_pictures
+        from nvc_check.exporter.memory import keep_freed_memory
+        from nvc_check.models.codecs.loading import load_codec
+
+        keep_freed_memory()
+        loaded = load_codec(self.spelled)
+        return loaded, calibration_pictures(self.calibration, loaded.multiple)
+
+
+def _plan_codec(codec: _Codec) -> None:
+    from nvc_check.checker.views.plan_table import print_plan
+    from nvc_check.exporter.codec_compiler import compile_codec
+
+    with status(f"planning {codec.spelled}") as step:
+        loaded, pictures = codec.read()
+        made = compile_codec(loaded, pictures, codec.scope, codec.precisions, step)
+    print_plan(output_console(), made.layers)
+
+
+def _export_codec(codec: _Codec, out: Path, targets: list[str], allow_inexact: bool) -> None:
+    from nvc_check.exporter.export import export_package
+
+    with status(f"exporting {codec.spelled}") as step:
+        loaded, pictures = codec.read()
         package = export_package(
             loaded,
             pictures,
             out,
-            scope=scope,
-            precisions=Precisions(bits),
+            scope=codec.scope,
+            precisions=codec.precisions,
             allow_inexact=allow_inexact,
-            targets=wanted,
+            targets=targets,
             progress=step,
         )
     _print_exported(package, out)

@@ -20,7 +20,7 @@ from nvc_check.checker.media.clip import padded
 from nvc_check.checker.media.difference import psnr
 from nvc_check.checker.media.photographs import photographs
 from nvc_check.exporter.certificate.walk import certify
-from nvc_check.exporter.frame_graphs import WIDE, Y_MAX, Latents, frame_graphs
+from nvc_check.exporter.frame_graph import WIDE, Y_MAX, Latents, frame_graph
 from nvc_check.exporter.graph_compiler import read_graph
 from nvc_check.exporter.lower.site import ORDINARY, Role
 from nvc_check.exporter.lower.values import FixedGrid
@@ -74,7 +74,7 @@ def picture_graphs(
     power_of_two: bool = True,
 ) -> dict[str, ir.Model]:
     given = Latents(parts, {"image": latents or small_latents()})
-    return frame_graphs("frame", None, fp32, given, Precisions(power_of_two=power_of_two))
+    return frame_graph("frame", None, fp32, given, Precisions(power_of_two=power_of_two)).flavours
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +237,7 @@ def test_a_flow_unit_that_is_no_power_of_two_is_refused() -> None:
     model.flow_unit = 48.0
     unread = ir.Model(ir.Graph([], [], nodes=[]), ir_version=10)
     with pytest.raises(ExportRefusedError, match="flow in units of 48 pixels, expected a power of two"):
-        frame_graphs("inter_frame", InterDecoders(model), unread, Latents({}, {}), Precisions())
+        frame_graph("inter_frame", InterDecoders(model), unread, Latents({}, {}), Precisions())
 
 
 @pytest.mark.parametrize(("role", "held"), [(Role(keeps_peaks=True), True), (ORDINARY, False)])

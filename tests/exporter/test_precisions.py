@@ -166,17 +166,29 @@ def test_layers_are_in_the_manifest(files: tuple[Path, Path], tmp_path: Path) ->
     assert '"layers"' not in (out / "manifest.json").read_text()
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--layers", "layers.toml"], "of an ONNX decoder"),
-        (["--plan"], "of an ONNX decoder"),
-        ([], "--out: missing"),
-    ],
-)
-def test_what_codecs_do_not_have(
-    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_out_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("export", "mbt2018-mean-relu-small") == 2
+    assert "--out: missing" in capsys.readouterr().err
+
+
+def test_the_plan_of_a_codec(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = ["--out", tmp_path / "package"] if words else []
-    assert run("export", "mbt2018-mean-relu-small", *words, *out) == 2
-    assert said in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    assert run("export", "mbt2018-mean-relu-small", "--precision", "w6a6", "--plan") == 0
+    shown = capsys.readouterr().out
+    assert shown.count("entropy/") == 3 and shown.count("w6a6") == 3
+    assert not list(tmp_path.iterdir())
+
+
+def test_layers_of_a_codec_are_those_of_one_graph(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layers, out = tmp_path / "layers.toml", tmp_path / "package"
+    words = ("export", "mbt2018-mean-relu-small", "--layers", layers, "--out", out)
+    layers.write_text('"entropy/*_1" = "w8a16"\n')
+    assert run(*words, "--targets=") == 0
+    assert Package.open(out).manifest.layers == {"entropy/node_convolution_1": "w8a16"}
+    for pattern in ("node_convolution_1", "frame/*", "entropy/nowhere"):  # at this scope no frame is in integers
+        layers.write_text(f'"{pattern}" = "w8a16"\n')
+        assert run(*words, "--targets=") == 2
+        assert f"layer {pattern}: fits none; there are entropy/" in capsys.readouterr().err
+    assert Package.open(out).manifest.layers == {"entropy/node_convolution_1": "w8a16"}

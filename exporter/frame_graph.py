@@ -19,7 +19,7 @@ from nvc_check.exporter.graph_compiler import read_graph
 from nvc_check.exporter.graph_reader import GraphReader, Grids
 from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.site import Role
-from nvc_check.exporter.lower.values import FixedGrid, Known
+from nvc_check.exporter.lower.values import FixedGrid, Known, PlannedLayer
 from nvc_check.exporter.lower.writing import times
 from nvc_check.exporter.network.model import prepared_source
 from nvc_check.exporter.network.torch_export import part_of_graph
@@ -50,21 +50,31 @@ class Latents:
     calibration: Mapping[str, list[Float64]]
 
 
-def frame_graphs(
-    name: str, module: Any, fp32: ir.Model, latents: Latents, precisions: Precisions
-) -> dict[str, ir.Model]:
-    """flavour -> the integer form of `fp32`, which makes a frame from latents, and from a reference where `module` has
-    one.
+@dataclass(frozen=True)
+class FrameGraph:
+    """What makes a frame, in integers.
+
+    Attributes:
+        flavours: the graph in each.
+        layers: in their order; shares are of the multiplications of a decoder.
+    """
+
+    flavours: dict[str, ir.Model]
+    layers: tuple[PlannedLayer, ...]
+
+
+def frame_graph(name: str, module: Any, fp32: ir.Model, latents: Latents, precisions: Precisions) -> FrameGraph:
+    """The integer form of `fp32`, which makes a frame from latents, and from a reference where `module` has one.
 
     Raises:
         ExportRefusedError: a node without exact form, by name; a flow unit that is no power of two.
     """
     if isinstance(module, InterDecoders):
-        return _inter_graphs(name, module, fp32, latents, precisions)
-    return _picture_graphs(name, fp32, latents, precisions)
+        return _inter_graph(name, module, fp32, latents, precisions)
+    return _picture_graph(name, fp32, latents, precisions)
 
 
-def _picture_graphs(name: str, fp32: ir.Model, latents: Latents, precisions: Precisions) -> dict[str, ir.Model]:
+def _picture_graph(name: str, fp32: ir.Model, latents: Latents, precisions: Precisions) -> FrameGraph:
     """Of what makes a picture from the latents of one part."""
     picture = FixedGrid(0, 0, FRAME_PEAK)
     reader, outputs = _decoder(fp32, "frame", float(FRAME_PEAK), picture, latents, precisions)
@@ -76,12 +86,12 @@ def _picture_graphs(name: str, fp32: ir.Model, latents: Latents, precisions: Pre
         reader.follow(graph, flavour, inputs, values)
         frame = graph.op("Cast", values[outputs["frame"].name], name="frame_int32", to=ir.DataType.INT32)
         made[flavour] = graph.finish([(frame, "frame", ir.DataType.INT32, [1, 3, "16*height", "16*width"])])
-    return made
+    return FrameGraph(made, reader.layers)
 
 
-def _inter_graphs(
+def _inter_graph(
     name: str, graph: InterDecoders, fp32: ir.Model, latents: Latents, precisions: Precisions
-) -> dict[str, ir.Model]:
+) -> FrameGraph:
     """Of what makes a picture from motion, residual and the reference."""
     prediction = Prediction.of(graph, name)
     roles = {
@@ -104,7 +114,7 @@ def _inter_graphs(
             real[decoder] = times(writer, values[outputs[decoder].name], np.exp2(outputs[decoder].unit), decoder)
         flow, scale = (channels(writer, real["motion"], *span) for span in ((0, 2, "flow"), (2, 3, "scale")))
         made[flavour] = predicted_frame(writer, given, (flow, scale), real["residual"], prediction)
-    return made
+    return FrameGraph(made, tuple(layer for reader, _ in read.values() for layer in reader.layers))
 
 
 def _decoder(
