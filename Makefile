@@ -22,7 +22,8 @@ export NVC_CHECK_HOME ?= $(CURDIR)/.legs
 
 SOURCES := $(shell find models exporter runtimes checker -name '*.py' -o -name '*.mjs') $(wildcard models/weights/*)
 
-.PHONY: install system legs run test check lint-workflows matrix conformance idioms bench fuzz mutations packages full layers clean
+.PHONY: install system legs run test heavy check lint-workflows matrix conformance idioms bench fuzz mutations packages \
+    values full layers clean
 
 install: .venv/installed
 
@@ -60,8 +61,12 @@ lint-workflows:
 # Two at a time, each file in one process: its fixtures are made once. WORKERS=0 runs all in one. A process that an engine
 # ends is a failure: pytest-xdist waits for ever for what it starts in its place.
 test: check legs
-	CONFORMANCE_LEGS='$(TESTED)' $(BIN)/pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0
-	$(MAKE) full VALUES=10000000 SIZE=384x256
+	CONFORMANCE_LEGS='$(TESTED)' $(BIN)/pytest -m 'not heavy' -n $(WORKERS) --dist loadfile --max-worker-restart 0
+	$(MAKE) values VALUES=10000000 SIZE=384x256
+
+# the widest codecs and the most expensive neighbours of what `make test` runs
+heavy: legs
+	$(BIN)/pytest -m heavy -n $(WORKERS) --max-worker-restart 0
 
 # Each leg records a trace of its own, and fails alone; the traces are merged, and the table stays beside them.
 matrix: legs
@@ -114,9 +119,11 @@ packages: install
 	$(BIN)/nvc-check export ssf-small --scope decoder --out $(OUT)/full/video
 
 # VALUES tensor values of an image and a video codec at scope decoder, compared with the oracle
-full: packages
+values: packages
 	$(BIN)/python -W ignore tests/bench/full.py $(OUT)/full/image $(OUT)/full/video --values $(VALUES) \
 	    --size $(SIZE) --legs cpu,cpu:opt=off,cpu:flavour=carrier,openvino
+
+full: values heavy
 
 # every layer of both on its hardest inputs
 layers: packages

@@ -44,6 +44,7 @@ CODECS: dict[str, tuple[str, Callable[[], Any]]] = {
     "ssf-small": ("ssf-small", lambda: ScaleSpaceFlowSmall(64)),
     "mbt2018-mean-relu-small": ("mbt2018-mean-relu-small", MeanScaleHyperpriorReLU),
 }
+HEAVY = ("bmshj2018-hyperprior 192/320", "mbt2018-mean 192/320", "ssf2020")
 CALIBRATION, TEST = (1, 2, 3), 9  # seeds
 
 
@@ -91,7 +92,9 @@ def engines(file: Path, flavour: str) -> dict[str, Callable[[Any], Any]]:
     return found
 
 
-@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.heavy] if name in HEAVY else []) for name in CODECS]
+)
 def test_a_trained_codec_is_certified_exact_and_near_fp32(name: str, tmp_path: Path) -> None:
     codec, part = made(name)
     hyperprior = codec.hyperpriors[part]

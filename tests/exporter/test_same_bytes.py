@@ -46,7 +46,7 @@ def exported(kind: str, weights: Path, out: Path) -> Package:
     return export_package(made, pictures, out, scope="decoder")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["image", pytest.param("video", marks=pytest.mark.heavy)])
 def test_folders_threads_and_instruction_sets(kind: str, tmp_path: Path) -> None:
     """Here with two threads; in a process of its own with one, and nothing newer than SSE4."""
     weights = tmp_path / "weights.pt"
