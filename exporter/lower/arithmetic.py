@@ -103,9 +103,10 @@ def normalize(site: Site) -> Known:
 
 
 def _product(site: Site, a: Known, b: Known) -> Known:
-    """Integers of a byte each: the product is exact."""
-    if a.real[0].shape != b.real[0].shape:
-        site.refuse(f"shapes {a.real[0].shape} and {b.real[0].shape}, expected the same one")
+    """Integers of a byte each: the product is exact. One may be a number for each channel, as a gate is."""
+    one, other = a.real[0].shape, b.real[0].shape
+    if one != other and not (one[:2] == other[:2] and (1, 1) in (one[2:], other[2:])):
+        site.refuse(f"shapes {one} and {other}, expected the same one, or a number for each channel")
     x, y = coded(site.plan, a), coded(site.plan, b)
     labels = site.asked.labels(x.channels)
     unit = x.unit + y.unit

@@ -9,6 +9,7 @@ from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.interleave import interleaved
 from nvc_check.exporter.lower.site import Site
 from nvc_check.exporter.lower.values import Known
+from nvc_check.exporter.network.averages import MOST
 from nvc_check.exporter.network.geometry import Interleave
 
 
@@ -21,7 +22,10 @@ def resize(site: Site) -> Known:
     for name in ("cubic_coeff_a", "exclude_outside", "extrapolation_value"):
         site.attribute(name, 0)  # of other modes
     if mode != "nearest":
-        site.refuse(f"mode {mode}: it interpolates differently on each runtime; expected nearest, or a ConvTranspose")
+        site.refuse(
+            f"mode {mode}, {where}: it interpolates differently on each runtime; expected nearest, linear by one whole"
+            f" factor up to {MOST}, half_pixel or asymmetric, or a ConvTranspose"
+        )
     if (
         site.attribute("antialias", 0)
         or site.attribute("axes", None) is not None
@@ -52,8 +56,8 @@ def _factors(site: Site, x: Known) -> tuple[int, int]:
     if scales.size == 0 and site.has(3):
         sizes = np.asarray(site.constant(3)).reshape(-1)
         scales = sizes / np.array(x.real[0].shape) if sizes.size == 4 else scales
-    if scales.size != 4 or tuple(scales[:2]) != (1, 1) or any(s != int(s) or not 1 <= s <= 8 for s in scales[2:]):
-        site.refuse(f"scales {scales.tolist()}, expected constant ones: 1, 1 and twice a whole number up to 8")
+    if scales.size != 4 or tuple(scales[:2]) != (1, 1) or any(s != int(s) or not 1 <= s <= MOST for s in scales[2:]):
+        site.refuse(f"scales {scales.tolist()}, expected constant ones: 1, 1 and twice a whole number up to {MOST}")
     return int(scales[2]), int(scales[3])
 
 

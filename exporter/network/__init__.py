@@ -1,6 +1,7 @@
 """FP32 graphs: from torch, from ONNX files, as typed layers.
 
 affine        Factors and shifts of channels behind a layer, taken into its weights and bias
+averages      Means of neighbouring pixels as the depthwise convolutions that they are: AveragePool, linear Resize
 equalize      Channels between two layers, scaled alike
 float_warp    The FP32 scale-space warp in ONNX: written operator by operator, since tracing torch's takes ten seconds
 geometry      Convolutions of any geometry as plain ones: a ConvTranspose is convolutions of stride 1, their outputs

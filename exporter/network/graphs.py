@@ -38,13 +38,14 @@ def by_channel(array: NDArray[Any] | None, source: ir.Value, width: int) -> Floa
     return np.broadcast_to(array.astype(np.float64).reshape(-1), width).copy()
 
 
-def set_constant(graph: ir.Graph, node: ir.Node, index: int, array: Float64) -> None:
-    """A new constant as the node's input."""
+def set_constant(graph: ir.Graph, node: ir.Node, index: int, array: Float64 | NDArray[np.int64]) -> None:
+    """A new constant as the node's input: float32, or sizes as they are."""
     value = ir.Value(name=f"{node.name or node.outputs[0].name}_constant_{index}")
     while value.name in graph.initializers:
         value.name = f"{value.name}_"
-    value.const_value = ir.tensor(np.ascontiguousarray(array.astype(np.float32)), name=value.name)
-    value.shape, value.dtype = ir.Shape(array.shape), ir.DataType.FLOAT
+    kind = array.dtype if array.dtype == np.int64 else np.dtype(np.float32)
+    value.const_value = ir.tensor(np.ascontiguousarray(array.astype(kind)), name=value.name)
+    value.shape, value.dtype = ir.Shape(array.shape), ir.DataType.from_numpy(kind)
     graph.register_initializer(value)
     if index >= len(node.inputs):
         node.resize_inputs(index + 1)

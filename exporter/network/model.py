@@ -60,11 +60,11 @@ def read_source(file: Path) -> Source:
     try:
         # by its path, as models may be larger than a protobuf; not where that is nothing that the checker could be told
         onnx.checker.check_model(file if is_text(str(file)) else onnx.load(file))
-        sparse = onnx.load(file, load_external_data=False).graph.sparse_initializer
+        graph = onnx.load(file, load_external_data=False).graph
+        sparse = [item.values.name for item in graph.sparse_initializer]
+        sparse += [node.output[0] for node in graph.node if any(a.HasField("sparse_tensor") for a in node.attribute)]
         if sparse:
-            raise ExportRefusedError(
-                f"{file}: sparse weights {sparse[0].values.name}; export the model with dense ones"
-            )
+            raise ExportRefusedError(f"{file}: sparse weights {sparse[0]}; export the model with dense ones")
         original = ir.to_proto(ir.external_data.load_to_model(ir.load(file)))  # a package is one folder: weights inside
     except ExportRefusedError:
         raise
@@ -179,8 +179,13 @@ def _without_weights_among_inputs(graph: onnx.GraphProto) -> None:
 def _named_as(graph: onnx.GraphProto, original: onnx.GraphProto) -> None:
     """Nodes that the converter put in the place of others are called as these."""
     names = {node.output[0]: node.name for node in original.node}
+    kept = {node.output[0] for node in graph.node}
+    # where outputs have other names too, in their order
+    gone = [node.name for node in original.node if node.output[0] not in kept]
+    new = [node for node in graph.node if node.output[0] not in names and node.op_type != "Constant"]
+    others = {node.output[0]: name for node, name in zip(new, gone, strict=True)} if len(new) == len(gone) else {}
     for node in graph.node:
-        node.name = names.get(node.output[0], node.name)
+        node.name = (names | others).get(node.output[0], node.name)
 
 
 def _name_nodes(graph: onnx.GraphProto) -> None:

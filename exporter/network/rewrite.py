@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from nvc_check.exporter.network.affine import take_in_affine
+from nvc_check.exporter.network.averages import as_convolution
 from nvc_check.exporter.network.equalize import equalize
 from nvc_check.exporter.network.graphs import LAYERS, array_of, only_reader
 from nvc_check.exporter.network.pointwise import join_functions
@@ -16,11 +17,13 @@ MOVES = ("Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
 def simplify(graph: ir.Graph, *, open_size: bool) -> None:
-    """Removes nodes that do nothing, joins pixel shuffles and functions of a number, takes borders, factors and shifts
-    into convolutions.
+    """Removes nodes that do nothing, makes convolutions of means, joins pixel shuffles and functions of a number, takes
+    borders, factors and shifts into convolutions.
     """
     for node in list(graph):
         _drop_idle(graph, node)
+    for node in list(graph):
+        as_convolution(graph, node, open_size=open_size)
     for node in list(graph):
         _join_shuffle(graph, node, open_size=open_size)
     for node in list(graph):

@@ -100,7 +100,8 @@ def measured(codec: str, file: Path, pictures: Path, legs: str) -> list[str]:
     fp32, integers = (next(each for each in found["rate"] if each["path"] == path) for path in ("fp32", "int"))
     bits = 100 * (integers["bits"] / fp32["bits"] - 1)
     decibels = integers["psnr"] - fp32["psnr"]
-    results = [each for each in found["results"] if each["path"] == "int"]
+    # at scope hyperprior frames are FP32 on this path too
+    results = [each for each in found["results"] if each["path"] == "int" and each["tensor"] != "frame"]
     counts = [sum(each[key] for each in results) for key in ("values", "mismatched")]
     state = torch.load(file, weights_only=True)["state_dict"]
     return [

@@ -236,12 +236,22 @@ REFUSED = {
         model([CONV, node("Identity", ["c"], ["y"])], W, opset=8),
         "opset 8, expected one of 9 to 24",
     ),
-    "a linear resize": (
+    "a linear resize of corners": (
         model(
-            [CONV, node("Resize", ["c", "", "f"], ["y"], "up", mode="linear")],
+            [
+                CONV,
+                node(
+                    "Resize",
+                    ["c", "", "f"],
+                    ["y"],
+                    "up",
+                    mode="linear",
+                    coordinate_transformation_mode="align_corners",
+                ),
+            ],
             {**W, "f": np.array([1, 1, 2, 2], np.float32)},
         ),
-        r"node up \(Resize\): mode linear",
+        r"node up \(Resize\): mode linear, align_corners",
     ),
 }
 
