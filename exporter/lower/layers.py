@@ -190,7 +190,19 @@ def _fitted(
             made.append(_Part(fitted, None if (copies == 1).all() else channels))
     except ExportRefusedError as error:
         raise ExportRefusedError(f"node {site.name} ({site.node.op_type}): {error}") from error
+    if site.relu and not any(_ever_positive(part.made, reach) for part in made):
+        # zeros, and not what saturates to them: OpenVINO leaves out a saturation that all values meet
+        made = [_Part(_silent(part.made), part.read) for part in made]
     return made
+
+
+def _ever_positive(made: IntegerConvolution, reach: int) -> bool:
+    highest = np.abs(made.weight).reshape(len(made.weight), -1).sum(axis=1) * reach + made.bias
+    return bool((highest > 0).any())
+
+
+def _silent(made: IntegerConvolution) -> IntegerConvolution:
+    return replace(made, weight=np.zeros_like(made.weight), bias=np.zeros_like(made.bias))
 
 
 def _by_group(channels: int, groups: int) -> NDArray[np.int64]:

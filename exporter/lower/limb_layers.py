@@ -122,7 +122,7 @@ def convolve_in_limbs(site: Site, layer: Layer, x: Known) -> Known:
         for part, sums in zip(scaled.parts, real_sums, strict=True)
     ]
     for part, moments in zip(scaled.parts, moments_of(scaled.parts, combined, wanted), strict=True):
-        parts.append(_sum(part, moments, read, below, site.precision.weights))
+        parts.append(_sum(part, moments, read, below, site.precision.weights, (least, most)))
     # not `read` itself: its arrays would be kept
     known = [replace(each, real=[], integers=[]) for each in read]
 
@@ -148,7 +148,15 @@ def _before_bias(layer: Layer, real_sums: list[list[Float64]]) -> Float64:
     return largest
 
 
-def _sum(part: Convolution, moments: list[Moments], read: list[Known], below: list[float], bits: int) -> _Sum:
+def _sum(
+    part: Convolution,
+    moments: list[Moments],
+    read: list[Known],
+    below: list[float],
+    bits: int,
+    ends: tuple[int, int],
+) -> _Sum:
+    """`ends`: beyond them sums saturate."""
     upper = max(bits - BYTE, 0)  # bits of the lower limb of the weights
     largest = min((1 << (bits - 1)) - 1, (BYTE_MAX << upper) + (1 << upper >> 1) - 1 if upper else BYTE_MAX)
     weight, exponent, bias = fit_finely(part, moments, largest, FINEST - min(below))
@@ -159,12 +167,14 @@ def _sum(part: Convolution, moments: list[Moments], read: list[Known], below: li
             limbs += _within_bounds(part, limb, steps, number, largest_code(digit))
     # what cannot reach half a step of the common grid is left out
     limbs = [limb for limb in limbs if (_reach(limb.made, largest_code(read[limb.digit])) >= LEAST).any()] or limbs[:1]
-    added = np.rint(bias * 2.0**GUARD)
     # of all channels alike: a matrix product with channels last has one bound
     reaches = [
         _largest_sum(limb.made, largest_code(read[limb.digit])).max() * 2.0 ** (limb.made.exponent.max() + GUARD) + 1
         for limb in limbs
     ]
+    # a bias may be far outside, as of a filter that a Relu switches off: further than what is added to it is far enough
+    low, high = (end * 2.0**GUARD for end in ends)
+    added = np.clip(np.rint(bias * 2.0**GUARD), low - np.ceil(sum(reaches)), high + np.ceil(sum(reaches)))
     fits = float(sum(reaches) + np.abs(added).max()) < LIMIT
     room = LIMIT - float(np.abs(added).max())
     limit = None if fits else 1 << int(np.log2(room / len(limbs)))

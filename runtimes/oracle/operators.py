@@ -87,6 +87,9 @@ def _pad(attributes: Attributes, x: Array, pads: Array, value: Array | None = No
         return np.pad(x, widths, constant_values=0 if value is None else value.item())
     if mode not in ("edge", "reflect", "wrap"):
         raise RunFailedError(f"oracle: Pad in mode {mode} has no evaluation")
+    beyond = [side for side, around in zip(x.shape, widths, strict=True) if max(around) > max(side - 1, 0)]
+    if mode == "reflect" and beyond:  # runtimes refuse it, give nothing or crash
+        raise RunFailedError(f"oracle: Pad reflects beyond a side of {beyond[0]}")
     return np.pad(x, widths, mode=mode)
 
 

@@ -149,3 +149,13 @@ def test_unknown_operators_are_refused() -> None:
 def test_quotients_that_round_are_refused() -> None:
     with pytest.raises(RunFailedError, match="powers of two"):
         ExactGraph(model_of("Div", [X, np.float32(3)]))({"in_0": X})
+
+
+@pytest.mark.parametrize(("side", "around"), [(2, 2), (1, 1), (5, 7)])
+def test_reflection_beyond_a_side_is_refused(side: int, around: int) -> None:
+    """ONNX Runtime refuses it, OpenVINO gives an empty tensor or crashes."""
+    graph = ExactGraph(model_of("Pad", [X[..., :side], ints(0, 0, 0, around, 0, 0, 0, 0)], mode="reflect"))
+    with pytest.raises(RunFailedError, match=f"reflects beyond a side of {side}"):
+        graph({"in_0": X[..., :side]})
+    near = ExactGraph(model_of("Pad", [X, ints(0, 0, 0, X.shape[3] - 1, 0, 0, 0, 0)], mode="reflect"))
+    assert near({"in_0": X})
