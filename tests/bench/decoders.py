@@ -1,13 +1,13 @@
 """ONNX decoders become exact: quality, bits that differ, time against FP32. Prints a Markdown table; asserts nothing.
 
     python tests/bench/decoders.py MODEL.onnx... --data PICTURES [--pictures 6] [--side 256] [--legs cpu,...]
-        [--precision w8a8]
+        [--precision w8a8] [--keep DIR]
 
 Each is exported as `nvc-check export MODEL.onnx` does it. Those that take pictures are calibrated on the photographs
 that scikit-image bundles, and measured on pictures of PICTURES, evenly chosen, their middle of the model's size or up
 to SIDE pixels a side. Others are calibrated and measured on random numbers, normal, of LATENT rows and columns: the dB
 of those say little. Times: ONNX Runtime CPU, the package's FP32 graph against int/decoder.qdq.onnx, in turn, the
-fastest of RUNS rounds.
+fastest of RUNS rounds. Packages and inputs stay in DIR, and what is there is not made again.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class Options:
     runs: int
     precision: str
     min_snr: float
+    keep: Path | None
 
 
 def random_inputs(source: Source, seed: int, side: int) -> Tensors:
@@ -89,7 +90,7 @@ def prepared(source: Source, options: Options) -> tuple[Calibration, list[Tensor
 def compared(package: Package, inputs: list[Tensors], legs: str, scratch: Path) -> Report:
     """All legs against the oracle, on these inputs."""
     folder = scratch / "inputs"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     for number, arrays in enumerate(inputs):
         np.savez(folder / f"{number:03}.npz", **arrays)
     write_examples(package, folder, scratch / "symbols")
@@ -123,19 +124,16 @@ def row(file: Path, options: Options) -> list[str]:
     operators = ", ".join(
         dict.fromkeys(node.op_type for node in source.original.graph.node if node.op_type != "Constant")
     )
-    with tempfile.TemporaryDirectory(prefix="nvc-check-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="nvc-check-") as temporary:
         used, inputs, what = prepared(source, options)
-        out = Path(scratch) / "package"
-        made = export_source(
-            source,
-            used.examples,
-            out,
-            min_snr=options.min_snr,
-            peak=used.peak,
-            precisions=Precisions(Precision.of(options.precision)),
-        )
-        package = made.package
-        report = compared(package, inputs, options.legs, Path(scratch))
+        scratch = options.keep / f"{file.stem}-{options.precision}" if options.keep else Path(temporary)
+        out = scratch / "package"
+        scratch.mkdir(parents=True, exist_ok=True)
+        if not out.exists():
+            precisions = Precisions(Precision.of(options.precision))
+            export_source(source, used.examples, out, min_snr=options.min_snr, peak=used.peak, precisions=precisions)
+        package = Package.open(out)
+        report = compared(package, inputs, options.legs, scratch)
         spent = times(package, inputs[0], options.threads, options.runs)
     failed = [f"{leg.name}: {leg.status}" for leg in report.legs if leg.status != "ok"]
     results = [each for each in report.results if each.path == "int"]
@@ -168,6 +166,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--precision", default="w8a8")
     parser.add_argument("--min-snr", type=float, default=MIN_SNR)
+    parser.add_argument("--keep", type=Path)
     args = vars(parser.parse_args())
     models = args.pop("models")
     options = Options(**args)

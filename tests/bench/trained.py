@@ -5,7 +5,8 @@
 
 Training makes the medians of the entropy bottleneck fractional and the scales mean something; it is far too short for
 the rates that the codecs are known for. Checkpoints are written as CompressAI's own trainer does it, and stay in DIR:
-a codec whose checkpoint is there is not trained again. Measured on COUNT pictures of PICTURES, evenly chosen.
+a codec whose checkpoint is there is not trained again. Measured on COUNT pictures of PICTURES, evenly chosen, their
+middle of SIDE pixels a side.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from nvc_check.models.training.crops import moving_crops
 from nvc_check.models.training.image import crops, rate_and_distortion
@@ -32,7 +34,7 @@ CODECS = (
     "ssf2020",
 )
 LAMBDA = 0.0067  # CompressAI's quality 3
-COUNT = 6
+COUNT, SIDE = 6, 512
 HEAD = ("codec", "medians", "bits", "dB", "values", "differ", "exact for")
 
 
@@ -121,15 +123,15 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, required=True, help="photographs to measure on")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--legs", default="cpu,cpu:opt=off,cpu:flavour=carrier,openvino")
+    parser.add_argument("--legs", default="cpu,cpu:opt=off,cpu:flavour=carrier,openvino,wasm")
     args = parser.parse_args()
     chosen = args.out / "pictures"
     chosen.mkdir(parents=True, exist_ok=True)
     files = sorted(args.pictures.glob("*.png"))
     for number in np.linspace(0, len(files) - 1, COUNT).astype(int):
-        link = chosen / files[number].name
-        if not link.exists():
-            link.symlink_to(files[number].resolve())
+        with Image.open(files[number]) as picture:  # of one size: a video codec takes them for frames
+            left, top = ((side - SIDE) // 2 for side in picture.size)
+            picture.crop((left, top, left + SIDE, top + SIDE)).save(chosen / files[number].name)
     print("| " + " | ".join(HEAD) + " |", "|---" * len(HEAD) + "|", sep="\n", flush=True)
     for codec in args.codecs:
         file = args.out / f"{codec.replace(':', '-')}.pth"
