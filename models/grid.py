@@ -24,12 +24,6 @@ def exponent_to_hold(largest: Float64, integers: int, power_of_two: bool = True)
     return np.where(mantissa == 0.5, exponent - 1, exponent).astype(np.float64)
 
 
-def to_grid(values: Float64, exponent: Float64 | float) -> Int64:
-    """The nearest integers on the grid 2^exponent, ties to even."""
-    grid: Int64 = np.rint(values / np.exp2(exponent)).astype(np.int64)
-    return grid
-
-
 def is_power_of_two(values: Float64) -> bool:
     return bool(np.all((values > 0) & (np.frexp(values)[0] == 0.5)))
 

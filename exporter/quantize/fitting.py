@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from nvc_check.exporter.network.geometry import Convolution
 from nvc_check.exporter.quantize.moments import Moments
-from nvc_check.exporter.quantize.rounding import DAMPING, Factored, refitted, rounded
+from nvc_check.exporter.quantize.rounding import DAMPING, Factored, nearest, refitted, rounded
 from nvc_check.models.errors import ExportRefusedError
-from nvc_check.models.grid import FLOAT32_EXACT, exponent_to_hold, to_grid
+from nvc_check.models.grid import FLOAT32_EXACT, exponent_to_hold
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -172,7 +172,7 @@ def _integer(
     bound = np.zeros(0)
     for _ in range(64):
         weight, shift = _rounded(plain, fitted, exponent, limits)
-        bias = to_grid(shift, exponent)
+        bias = nearest(shift / np.exp2(exponent)).astype(np.int64)
         bound = np.abs(weight).reshape(len(weight), -1).sum(axis=1) * reach + np.abs(bias)
         over = bound >= LIMIT
         if not over.any():

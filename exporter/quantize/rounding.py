@@ -20,6 +20,7 @@ Float64 = NDArray[np.float64]
 
 DAMPING = 0.05  # of the mean of the inputs' second moments, on the diagonal
 BLOCK = 64  # weights whose errors the rest makes up for at once
+TIE = 2.0**-20  # of a step: that near to a half a weight is a half, or the order of float64 sums would decide
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,12 @@ class Factored:
         return cls(order, np.ascontiguousarray(inverse.numpy()[::-1, ::-1]))
 
 
+def nearest(steps: Float64) -> Float64:
+    """The nearest integers, ties to even; what is within TIE of a half is one."""
+    whole: Float64 = np.rint(np.rint(steps / TIE) * TIE)
+    return whole
+
+
 def refitted(weight: Float64, moments: Moments, factored: Factored) -> Float64:
     """(O, F) weights of least squares for the wanted sums, drawn to `weight` where the inputs say little."""
     missing = (moments.cross - weight @ moments.second)[:, factored.order]
@@ -63,7 +70,7 @@ def rounded(weight: Float64, exponent: Float64, largest: NDArray[np.int64], fact
         block = slice(start, min(start + BLOCK, len(order)))
         errors = np.zeros_like(left[:, block])
         for i in range(block.start, block.stop):
-            integers[:, i] = np.clip(np.rint(left[:, i]), -largest[order[i]], largest[order[i]])
+            integers[:, i] = np.clip(nearest(left[:, i]), -largest[order[i]], largest[order[i]])
             errors[:, i - start] = (left[:, i] - integers[:, i]) / upper[i, i]
             left[:, i : block.stop] -= np.outer(errors[:, i - start], upper[i, i : block.stop])
         left[:, block.stop :] -= errors @ upper[block, block.stop :]

@@ -25,7 +25,7 @@ from nvc_check.exporter.certificate.walk import certify
 from nvc_check.exporter.entropy_graph import EntropyGraph
 from nvc_check.models.artifacts.package import Package
 from nvc_check.models.errors import ExportRefusedError
-from nvc_check.models.grid import pair_sums, to_grid
+from nvc_check.models.grid import pair_sums
 from nvc_check.runtimes.engines.openvino_native import EXACT_PROPERTIES
 from nvc_check.runtimes.engines.ort_options import LEVELS, session_options
 from nvc_check.runtimes.engines.ort_session import session
@@ -184,7 +184,3 @@ def test_weights_that_break_the_pair_bound_are_stored_as_uint8(package: Package)
         if weight.dtype == np.int8:
             assert pair_sums(signed, 0 if weight.ndim == 4 else 1).max() <= 2 * 127, name
     assert certify(model).targets["avx2"]  # where pairs saturate
-
-
-def test_grids_round_half_to_even() -> None:
-    assert to_grid(np.array([0.5, 1.5, 2.5, -0.5]), 0).tolist() == [0, 2, 2, 0]

@@ -12,7 +12,7 @@ from nvc_check.exporter.network.geometry import Layer, convolution, transposed
 from nvc_check.exporter.quantize import fitting
 from nvc_check.exporter.quantize.fitting import fit, fit_split
 from nvc_check.exporter.quantize.moments import Moments, moments_of
-from nvc_check.exporter.quantize.rounding import Factored, refitted, rounded
+from nvc_check.exporter.quantize.rounding import Factored, nearest, refitted, rounded
 
 Float64 = NDArray[np.float64]
 
@@ -48,6 +48,14 @@ def test_rounding_by_second_moments_beats_rounding_one_by_one() -> None:
     largest = np.full(weight.shape[1], 127)
     compensated = rounded(weight, np.full(5, -2.0), largest, Factored.of(found))
     assert error(compensated) < 0.5 * error(np.rint(weight * 4))
+
+
+def test_the_last_bits_of_sums_decide_no_tie() -> None:
+    """To even, whatever order of summation has left; what is no tie goes to the nearest."""
+    halves = np.arange(-6, 6) + 0.5
+    noise = np.random.default_rng(0).normal(0, 1e-12, (50, 12))
+    assert np.array_equal(nearest(halves + noise), np.broadcast_to(np.rint(halves), (50, 12)))
+    assert nearest(np.array([0.499, 0.501, -2.501, 1e6 + 0.501])).tolist() == [0, 1, -3, 1e6 + 1]
 
 
 def test_refitted_weights_are_least_squares() -> None:

@@ -77,3 +77,14 @@ def test_the_instruction_sets_differ() -> None:
         for e in environments
     }
     assert len(sums) == 2
+
+
+@pytest.mark.heavy
+def test_a_trained_codec_on_other_kernels_of_linear_algebra(tmp_path: Path) -> None:
+    """Its weights have few bits, so that many are ties on the grids of integers."""
+    digests = set()
+    for core in ("Haswell", "Nehalem"):
+        command = [Path(sys.executable).with_name("nvc-check"), "export", "ssf-small", "--out", tmp_path / core]
+        subprocess.run(command, env={**os.environ, "OPENBLAS_CORETYPE": core}, check=True, cwd=tmp_path)
+        digests.add(Package.open(tmp_path / core).manifest.digest)
+    assert len(digests) == 1
