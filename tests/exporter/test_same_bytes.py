@@ -84,7 +84,8 @@ def test_a_trained_codec_on_other_kernels_of_linear_algebra(tmp_path: Path) -> N
     """Its weights have few bits, so that many are ties on the grids of integers."""
     digests = set()
     for core in ("Haswell", "Nehalem"):
-        command = [Path(sys.executable).with_name("nvc-check"), "export", "ssf-small", "--out", tmp_path / core]
+        nvc_check = str(Path(sys.executable).with_name("nvc-check"))
+        command = [nvc_check, "export", "ssf-small", "--out", str(tmp_path / core)]
         subprocess.run(command, env={**os.environ, "OPENBLAS_CORETYPE": core}, check=True, cwd=tmp_path)
         digests.add(Package.open(tmp_path / core).manifest.digest)
     assert len(digests) == 1
