@@ -74,6 +74,8 @@ def convolve(site: Site, layer: Layer, x: Known) -> Known:
             np.maximum.at(coarser, part.made.plain.channels, np.maximum(part.made.exponent, 0))
         unit = tied(unit + coarser, site.asked.labels(layer.channels))
         parts = fitted(unit)
+    if not wide:
+        parts = _without_idle_saturation(parts, max(-read.low, read.high, 0), *form[1:])
     kernels = [(part.made, wide_kernel(part.made) if wide else QUANTIZED) for part in parts]
     site.planned([read], kernels, unit)
     sums = [layer.together([part.sums(each) for part in parts]) for each in read.integers]
@@ -190,19 +192,33 @@ def _fitted(
             made.append(_Part(fitted, None if (copies == 1).all() else channels))
     except ExportRefusedError as error:
         raise ExportRefusedError(f"node {site.name} ({site.node.op_type}): {error}") from error
-    if site.relu and not any(_ever_positive(part.made, reach) for part in made):
-        # zeros, and not what saturates to them: OpenVINO leaves out a saturation that all values meet
-        made = [_Part(_silent(part.made), part.read) for part in made]
     return made
 
 
-def _ever_positive(made: IntegerConvolution, reach: int) -> bool:
-    highest = np.abs(made.weight).reshape(len(made.weight), -1).sum(axis=1) * reach + made.bias
-    return bool((highest > 0).any())
+def _without_idle_saturation(parts: list[_Part], reach: int, low: int, high: int) -> list[_Part]:
+    """Constants instead, where all sums saturate, as behind filters that training has switched off.
+
+    OpenVINO leaves out a saturation that all values meet.
+    """
+    made = []
+    for part in parts:
+        end = _end(part.made, reach, low, high)
+        if end is None:
+            return parts
+        made.append(_Part(replace(part.made, weight=np.zeros_like(part.made.weight), bias=end), part.read))
+    return made
 
 
-def _silent(made: IntegerConvolution) -> IntegerConvolution:
-    return replace(made, weight=np.zeros_like(made.weight), bias=np.zeros_like(made.bias))
+def _end(made: IntegerConvolution, reach: int, low: int, high: int) -> NDArray[np.int64] | None:
+    """(O,) the bias that alone is the end at which all sums saturate; None where some do not, or the grid lacks it."""
+    more = np.abs(made.weight).reshape(len(made.weight), -1).sum(axis=1) * reach
+    steps = np.exp2(made.exponent)
+    below, above = (made.bias + more) * steps <= low, (made.bias - more) * steps >= high
+    end: Float64 = np.where(below, low, high) / steps
+    if not (below | above).all() or (end != np.rint(end)).any():
+        return None
+    integers: NDArray[np.int64] = end.astype(np.int64)
+    return integers
 
 
 def _by_group(channels: int, groups: int) -> NDArray[np.int64]:

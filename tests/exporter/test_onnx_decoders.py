@@ -6,13 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnx_ir as ir
 import pytest
 from exporter.onnx_files import SIDE, Array, compiled, decibels, latents, model, node, real, weights
 from onnx import TensorProto, helper
 from property.fuzz import on_onnxruntime
 
-from nvc_check.exporter.certificate.walk import certify
 from nvc_check.exporter.graph_compiler import compile_graph
 from nvc_check.exporter.graph_export import export_user_graph
 from nvc_check.exporter.network.model import prepared_source, read_source
@@ -302,26 +300,3 @@ def test_a_file_is_named_by_its_notes(tmp_path: Path) -> None:
     onnx.save(FORMS["opset 9, initializers among the inputs"][0], tmp_path / "old.onnx")
     source = read_source(tmp_path / "old.onnx")
     assert source.notes == ("opset 9 was converted to 18",) and source.sizes == {"x": (1, 4, None, None)}
-
-
-@pytest.mark.parametrize("alive", [0, 1])
-@pytest.mark.parametrize("text", ["w8a8", "w6a6", "w16a16"])
-@pytest.mark.parametrize("op_type", ["Conv", "ConvTranspose"])
-def test_a_relu_behind_which_nothing_is_left(op_type: str, text: str, alive: int) -> None:
-    """As in nets whose training has switched filters off."""
-    bias = np.full(4, -1, np.float32)
-    bias[:alive] = 1
-    first = node(op_type, ["x", "w", "b"], ["c"], "first", pads=[1] * 4)
-    nodes = [first, node("Relu", ["c"], ["r"], "relu"), node("Conv", ["r", "v", "d"], ["y"], "last", pads=[1] * 4)]
-    constants = {
-        "w": weights(4, 4, 3, 3, size=1e-6),
-        "b": bias,
-        "v": weights(3, 4, 3, 3, seed=1),
-        "d": weights(3, seed=2),
-    }
-    source = model(nodes, constants)
-    made = compiled(source, precisions=Precisions(Precision.of(text)))
-    assert all(certify(ir.to_proto(graph)).exact for graph in made.graphs.values())
-    inputs = latents(9)
-    (wanted,) = on_onnxruntime(source.SerializeToString(), inputs, "ORT_DISABLE_ALL")
-    assert np.abs(real(made, inputs)["y"] - wanted).max() < 0.02
