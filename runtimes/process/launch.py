@@ -18,6 +18,8 @@ WORKER = ["-m", "nvc_check.runtimes.process.worker"]
 # Browsers that bring SwiftShader, a GPU in software, and a Vulkan loader: Debian's, Google's
 BROWSERS: Final = (Path("/usr/lib/chromium"), Path("/opt/google/chrome"))
 DRIVER: Final = "vk_swiftshader_icd.json"
+# They say for which processor OpenBLAS, numpy, torch and MKL choose their kernels: this one, not an emulated one
+KERNELS: Final = ("OPENBLAS_CORETYPE", "NPY_ENABLE_CPU_FEATURES", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS")
 
 
 def command_of(spec: LegSpec, scratch: Path) -> tuple[list[str], dict[str, str]]:
@@ -27,8 +29,9 @@ def command_of(spec: LegSpec, scratch: Path) -> tuple[list[str], dict[str, str]]
         UsageError: an emulated processor that is not known.
         ProviderUnavailableError: its emulator or its programs are not installed.
     """
-    variables = {**os.environ, **_variables(spec)}
     processor = processor_of(spec) if spec.machine else None
+    kept = {name: value for name, value in os.environ.items() if processor is None or name not in KERNELS}
+    variables = {**kept, **_variables(spec)}
     if processor is not None and is_foreign(processor):
         return _foreign_command(spec, processor, scratch, variables)
     python = _interpreter(spec.engine)
