@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
@@ -15,7 +15,7 @@ from nvc_check.exporter.graph_writer import GraphWriter
 from nvc_check.exporter.lower.arithmetic import on_common_units
 from nvc_check.exporter.lower.flavours import FLAVOURS
 from nvc_check.exporter.lower.operators import NAMED, OPERATORS
-from nvc_check.exporter.lower.readers import Readers
+from nvc_check.exporter.lower.readers import Readers, made_for_steep
 from nvc_check.exporter.lower.site import ORDINARY, Role, Site
 from nvc_check.exporter.lower.values import HELD, WIDE, FixedGrid, Float64, Known, Plan, PlannedLayer, noise
 from nvc_check.exporter.network.graphs import LAYERS
@@ -69,7 +69,7 @@ class GraphReader:
         *,
         role: Role = ORDINARY,
     ) -> None:
-        self._graph, self._source, self._precisions = model.graph, source, precisions
+        self._graph, self._source = model.graph, source
         self._role = role
         self._types = {str(value.name): value.dtype for value in model.graph.inputs}
         self.inputs = {
@@ -84,6 +84,7 @@ class GraphReader:
             node.name = _own_name(node, names)
         if not precisions.graph:  # in one graph of several a pattern may be for another
             precisions.check(str(node.name) for node in model.graph if node.op_type in LAYERS)
+        precisions = self._precisions = replace(precisions, fine=frozenset(made_for_steep(model.graph)))
         self._asked = asked or {}
         self._readers = Readers(model.graph, lambda name: precisions.of(name).activations, self._asked)
         self._fused: set[str] = set()  # outputs of Relu nodes that were made with the layer in front of them

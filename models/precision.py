@@ -39,15 +39,18 @@ class Precision:
 class Precisions:
     """Of every layer: `default`, unless its name fits one of the patterns `layers`; the last one that fits decides.
 
-    `power_of_two` off: grids of weights of 8 bits and of what layers of 8 bits give have ordinary scales, for which no
-    exactness can be shown. `graph`: the one of a codec's graphs whose layers are asked for; they are called GRAPH/LAYER
-    then.
+    Attributes:
+        power_of_two: off, grids of weights of 8 bits and of what layers of 8 bits give have ordinary scales, for which
+            no exactness can be shown.
+        graph: the one of a codec's graphs whose layers are asked for; they are called GRAPH/LAYER then.
+        fine: layers that read 16 bits where no pattern says otherwise.
     """
 
     default: Precision = Precision(8, 8)
     layers: tuple[tuple[str, Precision], ...] = ()
     power_of_two: bool = True
     graph: str = ""
+    fine: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, default: Precision, file: Path) -> Precisions:
@@ -74,7 +77,9 @@ class Precisions:
     def of(self, layer: str) -> Precision:
         name = f"{self.graph}/{layer}" if self.graph else layer
         fitting = [precision for pattern, precision in self.layers if fnmatchcase(name, pattern)]
-        return fitting[-1] if fitting else self.default
+        if fitting:
+            return fitting[-1]
+        return Precision(max(self.default.weights, 8), MOST) if layer in self.fine else self.default
 
     def check(self, layers: Iterable[str]) -> None:
         """Raises UsageError where a pattern fits none of these names, which are all that there are."""

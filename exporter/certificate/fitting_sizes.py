@@ -117,7 +117,7 @@ def _shape(value: onnx.ValueInfoProto) -> Shape | None:
 
 
 def _empty(made: Shape | None) -> str:
-    return f"makes a tensor of no values, {made}" if made is not None and 0 in made else ""
+    return f"makes a tensor of no values, {made}" if made is not None and min(made, default=1) < 1 else ""
 
 
 def _nothing(*_: object) -> str:
@@ -131,7 +131,7 @@ def _reshape(_: onnx.NodeProto, given: Shapes, made: Shape | None, __: Constants
 
 
 def _transpose(node: onnx.NodeProto, given: Shapes, _: Shape | None, __: Constants) -> str:
-    order = next((list(attribute.ints) for attribute in node.attribute if attribute.name == "perm"), None)
+    order = _numbers(node, "perm")
     fits = given[0] is None or order is None or len(order) == len(given[0])
     return "" if fits else f"orders {len(order or ())} of {len(given[0] or ())} dimensions"
 
@@ -144,7 +144,29 @@ def _conv(node: onnx.NodeProto, given: Shapes, _: Shape | None, __: Constants) -
     if len(x) != len(weight) or len(x) < 3:
         return f"has an input of {len(x)} dimensions and weights of {len(weight)}"
     channels = weight[0] if node.op_type == "ConvTranspose" else weight[1] * groups
-    return "" if x[1] == channels else f"has {x[1]} input channels, its weights {channels}"
+    if x[1] != channels:
+        return f"has {x[1]} input channels, its weights {channels}"
+    return "" if node.op_type == "ConvTranspose" else _window(node, x, weight[2:])
+
+
+def _pool(node: onnx.NodeProto, given: Shapes, _: Shape | None, __: Constants) -> str:
+    return "" if given[0] is None else _window(node, given[0], _numbers(node, "kernel_shape") or ())
+
+
+def _window(node: onnx.NodeProto, x: Shape, sizes: Sequence[int]) -> str:
+    """Larger than what it moves over: runtimes refuse it, ONNX infers a size, even one above 0."""
+    count = len(sizes)
+    pads, dilations = _numbers(node, "pads") or [0] * 2 * count, _numbers(node, "dilations") or [1] * count
+    if any(attribute.name == "auto_pad" and attribute.s.startswith(b"SAME") for attribute in node.attribute):
+        return ""
+    for axis, (size, dilation, side) in enumerate(zip(sizes, dilations, x[2:], strict=True)):
+        if side + pads[axis] + pads[axis + count] < dilation * (size - 1) + 1:
+            return f"has a window of {size} that does not fit in a side of {side}"
+    return ""
+
+
+def _numbers(node: onnx.NodeProto, name: str) -> list[int] | None:
+    return next((list(attribute.ints) for attribute in node.attribute if attribute.name == name), None)
 
 
 def _pad(node: onnx.NodeProto, given: Shapes, _: Shape | None, constants: Constants) -> str:
@@ -158,8 +180,11 @@ def _pad(node: onnx.NodeProto, given: Shapes, _: Shape | None, constants: Consta
 
 
 DEMANDS: Final[dict[str, Demand]] = {
+    "AveragePool": _pool,
     "Conv": _conv,
     "ConvTranspose": _conv,
+    "LpPool": _pool,
+    "MaxPool": _pool,
     "Pad": _pad,
     "Reshape": _reshape,
     "Transpose": _transpose,

@@ -1,4 +1,4 @@
-"""Sums and products in integers: terms on a common grid, exact where they fit, else rounded once to 16 bits."""
+"""Sums in integers: terms on a common grid, exact where they fit, else rounded once to 16 bits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 import onnx_ir as ir
 
 from nvc_check.exporter.graph_writer import GraphWriter
-from nvc_check.exporter.lower.codes import coded
 from nvc_check.exporter.lower.flavours import Flavour
 from nvc_check.exporter.lower.site import Site
 from nvc_check.exporter.lower.values import HELD, LIMIT, WIDE, Float64, Int64, Known, Plan, peaks, tied, unit_for
@@ -63,31 +62,12 @@ def add(site: Site) -> Known:
         assert b is not None
         added = site.per_channel(0, b.channels)
         terms, real = [whole(b, sign)], [column(added) + sign * x for x in b.real]
-    return _linear(site, terms, np.broadcast_to(added, terms[0].tensor.channels), real)
-
-
-def multiply(site: Site) -> Known:
-    inverse = site.node.op_type == "Div"
-    a, b = site.tensor(0), site.tensor(1) if len(site.node.inputs) > 1 else None
-    if a is not None and b is not None:
-        if inverse:
-            site.refuse("a quotient of two tensors leaves every grid; expected a constant divisor")
-        return _product(site, a, b)
-    x, index = (a, 1) if a is not None else (b, 0)
-    if x is None or (inverse and index == 0):
-        site.refuse("divides by a tensor, and a quotient leaves every grid; expected a constant divisor")
-    x = narrowed(site.plan, x)
-    by = site.per_channel(index, x.channels)
-    if inverse:
-        if (by == 0).any():
-            site.refuse("divides by 0")
-        by = 1 / by
-    return _linear(site, [scaled(x, by)], np.zeros(x.channels), [each * column(by) for each in x.real])
+    return linear_of(site, terms, np.broadcast_to(added, terms[0].tensor.channels), real)
 
 
 def negate(site: Site) -> Known:
     x = site.first()
-    return _linear(site, [whole(x, -1)], np.zeros(x.channels), [-each for each in x.real])
+    return linear_of(site, [whole(x, -1)], np.zeros(x.channels), [-each for each in x.real])
 
 
 def normalize(site: Site) -> Known:
@@ -99,42 +79,27 @@ def normalize(site: Site) -> Known:
     by = scale / np.sqrt(variance + float(site.attribute("epsilon", 1e-5)))
     added = bias - mean * by
     real = [each * column(by) + column(added) for each in x.real]
-    return _linear(site, [scaled(x, by)], added, real)
+    return linear_of(site, [scaled(x, by)], added, real)
 
 
-def _product(site: Site, a: Known, b: Known) -> Known:
-    """Integers of a byte each: the product is exact. One may be a number for each channel, as a gate is."""
-    one, other = a.real[0].shape, b.real[0].shape
-    if one != other and not (one[:2] == other[:2] and (1, 1) in (one[2:], other[2:])):
-        site.refuse(f"shapes {one} and {other}, expected the same one, or a number for each channel")
-    x, y = coded(site.plan, a), coded(site.plan, b)
-    labels = site.asked.labels(x.channels)
-    unit = x.unit + y.unit
-    name = site.name if (tied(unit, labels) == unit).all() else f"{site.name}_product"
-
-    of, by = x.name, y.name  # not x and y: their arrays would be kept
-
-    def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
-        return graph.op("Mul", values[of], values[by], name=name)
-
-    site.plan.add(name, write)
-    corners = [p * q for p in (x.low, x.high) for q in (y.low, y.high)]
-    real = [p * q for p, q in zip(a.real, b.real, strict=True)]
-    integers = [p * q for p, q in zip(x.integers, y.integers, strict=True)]
-    made = Known(name, unit, real, integers, min(corners), max(corners))
-    return made if name == site.name else _linear(site, [whole(made)], np.zeros(made.channels), real)
-
-
-def _linear(site: Site, terms: list[Term], added: Float64, real: list[Float64]) -> Known:
+def linear_of(site: Site, terms: list[Term], added: Float64, real: list[Float64]) -> Known:
+    """What the node gives."""
     return linear(site.plan, site.name, terms, added, real, site.asked.labels(terms[0].tensor.channels))
 
 
 def linear(
-    plan: Plan, name: str, terms: Sequence[Term], constant: Float64, real: list[Float64], labels: Int64 | None
+    plan: Plan,
+    name: str,
+    terms: Sequence[Term],
+    constant: Float64,
+    real: list[Float64],
+    labels: Int64 | None,
+    most: int = WIDE,
 ) -> Known:
-    """The sum of one or two terms and a constant (C,): exact if it fits, else rounded to 16 bits.
+    """The sum of one or two terms and a constant (C,): exact if it fits, else rounded to integers up to `most`, by
+    default of 16 bits.
 
-    `labels` None: to 16 bits, whether it fits or not, and each channel on a unit of its own.
+    `labels` None: rounded whether it fits or not, and each channel on a unit of its own.
     """
     narrow = labels is None
     labels = np.arange(terms[0].tensor.channels) if labels is None else labels
@@ -153,7 +118,7 @@ def linear(
     unit = tied(common, labels)
     exact = not narrow and bool((unit == common).all()) and float(np.max(bound)) + len(terms) <= LIMIT
     if not exact:
-        unit = tied(np.maximum(unit_for(peaks(real), labels, HELD), common), labels)
+        unit = tied(np.maximum(unit_for(peaks(real), labels, most // 2), common), labels)
     last = np.exp2(common - unit)
 
     def integers(*given: Float64) -> Float64:
@@ -162,7 +127,7 @@ def linear(
             product = x * column(term.factor * shift)
             total = total + (np.floor(product + 0.5) if half else product)
         total = total + column(added)
-        return total if exact else np.clip(np.floor(total * column(last) + 0.5), -WIDE, WIDE)
+        return total if exact else np.clip(np.floor(total * column(last) + 0.5), -most, most)
 
     def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
         total: ir.Value | None = None
@@ -189,22 +154,23 @@ def linear(
         total = times(graph, total, last, name)
         if (last < 1).any():
             total = rounded_up(graph, total, name)
-        return saturated(graph, total, -WIDE, WIDE, name)
+        return saturated(graph, total, -most, most, name)
 
     plan.add(name, write)
     made = [integers(*each) for each in zip(*(term.tensor.integers for term in terms), strict=True)]
-    high = int(np.max(bound)) + len(terms) if exact else WIDE
+    high = int(np.max(bound)) + len(terms) if exact else most
     low = 0 if exact and not added.any() and all(t.tensor.low >= 0 and (t.factor >= 0).all() for t in terms) else -high
     return Known(name, unit, real, made, low, high, given=all(term.tensor.given for term in terms))
 
 
-def narrowed(plan: Plan, tensor: Known) -> Known:
-    """The tensor in 16 bits, so that products with factors of 8 bits stay exact."""
-    if max(-tensor.low, tensor.high) <= WIDE + 1:
+def narrowed(plan: Plan, tensor: Known, most: int = WIDE) -> Known:
+    """The tensor in integers up to `most`: in 16 bits products with factors of 8 bits stay exact."""
+    if max(-tensor.low, tensor.high) <= most + (most == WIDE):
         return tensor
     nothing = np.zeros(tensor.channels)
+    kind = "narrowed" if most == WIDE else f"within_{most}"
     return plan.once(
-        tensor.name, "narrowed", b"", lambda name: linear(plan, name, [whole(tensor)], nothing, tensor.real, None)
+        tensor.name, kind, b"", lambda name: linear(plan, name, [whole(tensor)], nothing, tensor.real, None, most)
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nvc_check.exporter.lower.activations import clip, leaky_relu, prelu, relu
-from nvc_check.exporter.lower.arithmetic import add, multiply, negate, normalize
+from nvc_check.exporter.lower.arithmetic import add, negate, normalize
 from nvc_check.exporter.lower.layers import convolve
 from nvc_check.exporter.lower.moves import concatenate, gather, pad, rearranged, reshaped, shuffled, split, take
+from nvc_check.exporter.lower.multiply import multiply
 from nvc_check.exporter.lower.resize import resize
 from nvc_check.exporter.lower.site import Site
 from nvc_check.exporter.lower.tables import tabulated

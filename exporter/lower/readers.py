@@ -17,6 +17,7 @@ from nvc_check.exporter.network.shuffles import shuffle_of
 
 UNARY = ("Clip", "Dropout", "Identity", "LeakyRelu", "PRelu", "Pad", "Relu", "Resize")  # channels stay what they are
 SMALL = 0.01  # of the multiplications, and of the values that layers give
+FINE = 16  # bits that a root or a quotient reads
 FREE = (-np.inf, np.inf)
 
 
@@ -94,6 +95,8 @@ class Readers:
             for use in value.uses():
                 if use.node.op_type in LAYERS:
                     found.append(self._activations(str(use.node.name)))
+                elif is_steep(use.node):
+                    found.append(FINE)
                 else:
                     found += [self.bits(output) for output in use.node.outputs]
             self._bits[id(value)] = max(found)
@@ -119,7 +122,7 @@ class Readers:
                     after = width * shuffle.size**2 if shuffle.apart else width // shuffle.size**2
                     passed = shuffle.passed_back(self.labels(node.outputs[0], after), width)
                     labels = _joined(_joined(labels, shuffle.labels(width)), passed)
-            elif node.op_type in (POINTWISE, REARRANGE):
+            elif node.op_type == REARRANGE or (node.op_type == POINTWISE and node.meta["function"].degree is None):
                 return np.zeros_like(labels)
             elif node.op_type == "Clip":
                 # one grid, so that limits are the same integers; 16 bits have other means
@@ -153,6 +156,19 @@ class Readers:
             low, high = (float(limit) if limit is not None else end for limit, end in zip(limits, FREE, strict=True))
             return min(low, 0.0), max(high, 0.0)
         return FREE
+
+
+def is_steep(node: ir.Node) -> bool:
+    return node.op_type == POINTWISE and bool(node.meta["function"].steep)
+
+
+def made_for_steep(graph: ir.Graph) -> set[str]:
+    """Names of the layers whose outputs only roots, quotients and the like read."""
+    return {
+        str(node.name)
+        for node in graph
+        if node.op_type in LAYERS and (uses := node.outputs[0].uses()) and all(is_steep(use.node) for use in uses)
+    }
 
 
 def _products(node: ir.Node) -> float:

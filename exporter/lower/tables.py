@@ -17,6 +17,7 @@ from nvc_check.models.grid import exponent_to_hold
 
 OCTAVES = 3  # grids that are tried
 BYTES = 256
+APART = 16  # bits between two channels, at most
 
 
 def tabulated(site: Site) -> Known:
@@ -71,13 +72,14 @@ def _error(real: list[Float64], step: float, low: int, high: int) -> float:
 
 def _wide(site: Site, x: Known, pointwise: Pointwise, real: list[Float64]) -> Known:
     """16 bits in and out."""
-    reach = min(max(map(abs, pointwise.flat)), float(peaks(x.real).max()) * 2)
-    unit = max(float(exponent_to_hold(np.asarray(reach), WIDE)), float(x.unit.min()))
+    unit = _wide_units(x, pointwise)
+    base = float(unit.max())
     factor = np.exp2(x.unit - unit)
-    inputs = np.arange(-WIDE - 1, WIDE + 1) * 2.0**unit
+    inputs = np.arange(-WIDE - 1, WIDE + 1) * 2.0**base
+    shift = (unit - base) * (pointwise.degree or 0)  # of what the table gives, channel by channel
     # of all that the table may give, or of twice what the calibration gave
-    largest = min(_largest(pointwise, inputs), 2 * float(peaks(real).max(initial=0)))
-    exponent = float(exponent_to_hold(np.asarray(largest), WIDE))
+    peak = float((peaks(real) * np.exp2(-shift)).max(initial=0))
+    exponent = float(exponent_to_hold(np.asarray(min(_largest(pointwise, inputs), 2 * peak)), WIDE))
     table = _table(pointwise, inputs, exponent, -WIDE, WIDE).astype(np.float64)
 
     def write(graph: GraphWriter, style: Flavour, values: dict[str, ir.Value]) -> ir.Value:
@@ -95,9 +97,22 @@ def _wide(site: Site, x: Known, pointwise: Pointwise, real: list[Float64]) -> Kn
     places = [(np.clip(each, -WIDE - 1, WIDE) + WIDE + 1).astype(np.int64) for each in scaled]
     return Known(
         site.name,
-        np.full(x.channels, exponent),
+        exponent + shift,
         real,
         [table[each] for each in places],
         int(table.min()),
         int(table.max()),
     )
+
+
+def _wide_units(x: Known, pointwise: Pointwise) -> Float64:
+    """(C,) of what the table reads, one for all channels; where the function scales with its argument, one for each, an
+    even number of bits apart, so that what it gives is on powers of two, too.
+    """
+    if pointwise.degree is None:
+        reach = min(max(map(abs, pointwise.flat)), float(peaks(x.real).max()) * 2)
+        return np.full(x.channels, max(float(exponent_to_hold(np.asarray(reach), WIDE)), float(x.unit.min())))
+    largest = peaks(x.real) * 2
+    largest = np.maximum(largest, largest.max() * 2.0**-APART)
+    needed = np.maximum(exponent_to_hold(largest, WIDE), x.unit)
+    return np.asarray(needed.max() - 2 * np.floor((needed.max() - needed) / 2))

@@ -22,6 +22,8 @@ Function = Callable[[Float64], Float64]
 POINTWISE = "Pointwise"  # of our domain: meta["function"]
 FARTHEST, STEP = 64.0, 0.25  # where a function is looked at
 LIKE_FINE, LIKE_BYTE = 2.0**-17, 2.0**-9  # of its size: what 16 bits and 8 do not tell apart
+SOME = np.array([0.37, 1.0, 2.9, 50.0])  # where a degree is looked for
+FREE = (-np.inf, np.inf)
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,25 @@ class Pointwise:
 
     Attributes:
         flat, flat_byte: (low, high) beyond which it changes no more, as far as 16 or 8 bits tell.
+        degree: d where f(s x) = s^d f(x) for s > 0, as of a root; a multiple of 1/2.
     """
 
     function: Function
     flat: tuple[float, float]
     flat_byte: tuple[float, float]
+    degree: float | None
 
     @classmethod
     def of(cls, function: Function) -> Pointwise:
-        return cls(function, _flat(function, LIKE_FINE), _flat(function, LIKE_BYTE))
+        degree = _degree(function)
+        if degree is not None:  # it has no scale of its own
+            return cls(function, FREE, FREE, degree)
+        return cls(function, _flat(function, LIKE_FINE), _flat(function, LIKE_BYTE), None)
+
+    @property
+    def steep(self) -> bool:
+        """Near 0 it changes without bound, as a root or a quotient: 8 bits are too few for what it reads and gives."""
+        return self.degree is not None and self.degree < 1
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,11 @@ class _Made:
 
 
 def join_functions(graph: ir.Graph, ours: str) -> None:
-    """Nodes that compute a function of one tensor value by value become one node of the domain `ours`."""
+    """Nodes that compute a function of one tensor value by value become one node of the domain `ours`.
+
+    A quotient of two tensors is the product with 1 / x, which is such a function.
+    """
+    _quotients_apart(graph)
     made: dict[int, _Made] = {}
     for node in graph:
         found = _made(node, made)
@@ -71,10 +87,30 @@ def join_functions(graph: ir.Graph, ours: str) -> None:
             graph.remove(node, safe=True)
 
 
+def _quotients_apart(graph: ir.Graph) -> None:
+    """a / b as a times 1 / b."""
+    for node in list(graph):
+        if node.op_type != "Div" or node.domain not in ("", "ai.onnx") or len(node.inputs) != 2:
+            continue
+        by = node.inputs[1]
+        if by is None or any(value is None or value.const_value is not None for value in node.inputs):
+            continue
+        inverse = ir.node("Reciprocal", [by], name=f"{node.name}_inverse")
+        inverse.outputs[0].name, inverse.outputs[0].shape = f"{node.outputs[0].name}_inverse", by.shape
+        inverse.outputs[0].type = by.type
+        graph.insert_before(node, inverse)
+        node.op_type = "Mul"
+        node.replace_input_with(1, inverse.outputs[0])
+
+
 def _put_in_place(graph: ir.Graph, node: ir.Node, found: _Made, ours: str) -> None:
     value = node.outputs[0]
-    new = ir.node(POINTWISE, [found.root], domain=ours, name=node.name)
-    new.meta["function"] = Pointwise.of(found.function)
+    pointwise = Pointwise.of(found.function)
+    if pointwise.degree == 2 and np.allclose(found.function(SOME), SOME * SOME, rtol=1e-12, atol=0):
+        new = ir.node("Mul", [found.root, found.root], name=node.name)  # exact, and one grid a channel
+    else:
+        new = ir.node(POINTWISE, [found.root], domain=ours, name=node.name)
+        new.meta["function"] = pointwise
     new.outputs[0].name, new.outputs[0].shape, new.outputs[0].type = value.name, value.shape, value.type
     graph.insert_before(node, new)
     ir.convenience.replace_all_uses_with(value, new.outputs[0], replace_graph_outputs=True)
@@ -115,13 +151,9 @@ def _combined(node: ir.Node, known: dict[int, _Made]) -> _Made | None:
         for term, number in zip(terms, numbers, strict=True)
     )
     curved = any(term is not None and term.curved for term in terms)
-    if node.op_type == "Div" and numbers[1] is None:  # by a number it is straight
+    curved = curved or node.op_type == "Pow" or (node.op_type == "Div" and numbers[1] is None)
+    if node.op_type == "Pow" and numbers[1] is None:
         return None
-    if node.op_type == "Pow":
-        exponent = None if numbers[1] is None else float(np.asarray(numbers[1]).reshape(-1)[0])
-        if exponent is None or exponent < 1 or exponent != round(exponent):
-            return None
-        curved = True
     return _Made(next(iter(roots.values())), lambda x: operation(first(x), second(x)), curved)
 
 
@@ -133,6 +165,17 @@ def _rank(node: ir.Node) -> int:
 
 def _number(value: float) -> Function:
     return lambda x: np.full_like(x, value)
+
+
+def _degree(function: Function) -> float | None:
+    """Of what scales with its argument; None where it does not, or gives nothing above 0."""
+    with np.errstate(all="ignore"):
+        above, below = ((function(side * SOME), function(side * 4 * SOME)) for side in (1.0, -1.0))
+    if not (np.isfinite(above).all() and (above[0] != 0).all()):
+        return None
+    degree = float(np.rint(2 * np.log2(abs(above[1][0] / above[0][0])) / 2) / 2)
+    alike = [np.allclose(four, one * 4.0**degree, rtol=1e-9, atol=0, equal_nan=True) for one, four in (above, below)]
+    return degree if all(alike) else None
 
 
 def _flat(function: Function, like: float) -> tuple[float, float]:
@@ -229,10 +272,12 @@ CURVED: dict[str, Callable[[ir.Node], Function | None]] = {
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": lambda node: lambda x: x * np.clip(x / 6 + 0.5, 0.0, 1.0),
     "Mish": lambda node: lambda x: x * np.tanh(_softplus(x)),
+    "Reciprocal": lambda node: np.reciprocal,
     "Selu": _selu,
     "Sigmoid": lambda node: expit,
     "Softplus": lambda node: _softplus,
     "Softsign": lambda node: lambda x: x / (1 + np.abs(x)),
+    "Sqrt": lambda node: np.sqrt,
     "Swish": _swish,
     "Tanh": lambda node: np.tanh,
     "ThresholdedRelu": _thresholded,

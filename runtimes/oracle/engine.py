@@ -126,4 +126,6 @@ class _Step:
         self.op_type, self.name = node.op_type, node.name
         self.inputs, self.outputs = list(node.input), list(node.output)
         self.attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        if self.op_type == "Split":  # before opset 18 only its outputs say how many there are
+            self.attributes.setdefault("num_outputs", len(self.outputs))
         self.frees: list[str] = []  # values that no later node reads

@@ -86,12 +86,15 @@ def _weight_sum(op_type: str, attributes: dict[str, Any], weight: Array) -> floa
 
 def convolution(x: Array, weight: Array, attributes: dict[str, Any]) -> Array:
     """ONNX Conv in two dimensions: x (N, C, H, W), weight (O, C/group, k, k), without bias."""
+    _check_dimensions(x)
     top, left, bottom, right = _pads(attributes)
     stride, dilation = attributes.get("strides", [1, 1]), attributes.get("dilations", [1, 1])
     group = attributes.get("group", 1)
     if any((top, left, bottom, right)):
         x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
     size = [dilation[i] * (weight.shape[2 + i] - 1) + 1 for i in (0, 1)]
+    if x.shape[2] < size[0] or x.shape[3] < size[1]:
+        raise RunFailedError(f"oracle: Conv of {size[0]}x{size[1]} does not fit in {x.shape[2]}x{x.shape[3]}")
     height, width = ((x.shape[2 + i] - size[i]) // stride[i] + 1 for i in (0, 1))
     grouped = x.reshape(x.shape[0], group, -1, *x.shape[2:])
     filters = weight.reshape(group, -1, *weight.shape[1:])
@@ -109,6 +112,7 @@ def convolution(x: Array, weight: Array, attributes: dict[str, Any]) -> Array:
 
 def transposed_convolution(x: Array, weight: Array, attributes: dict[str, Any]) -> Array:
     """ONNX ConvTranspose in two dimensions: x (N, C, H, W), weight (C, O/group, k, k), without bias."""
+    _check_dimensions(x)
     stride, dilation = attributes.get("strides", [1, 1]), attributes.get("dilations", [1, 1])
     top, left, bottom, right = _pads(attributes)
     if attributes.get("output_shape"):
@@ -128,6 +132,11 @@ def transposed_convolution(x: Array, weight: Array, attributes: dict[str, Any]) 
             columns = _span(column * dilation[1], stride[1], x.shape[3])
             total[:, :, rows, columns] += (tap @ flat).reshape(x.shape[0], -1, *x.shape[2:])
     return total[:, :, top : shape[0] - bottom, left : shape[1] - right]
+
+
+def _check_dimensions(x: Array) -> None:
+    if x.ndim != 4:
+        raise RunFailedError(f"oracle: a convolution in {x.ndim - 2} dimensions has no evaluation, only in two")
 
 
 def _pads(attributes: dict[str, Any]) -> list[int]:

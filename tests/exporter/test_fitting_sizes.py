@@ -32,6 +32,32 @@ MIRRORED = np.array([0, 0, 2, 2, 0, 0, 2, 2])
 TO_FIVE, TO_TWENTY = np.array([1, 5, -1]), np.array([1, 20])
 
 
+WEIGHT = {"w": np.ones((2, 2, 3, 3), np.float32)}
+WINDOWS = [  # the least side that the window fits in
+    ("Conv", {"strides": [2, 1]}, 3),
+    ("Conv", {"dilations": [2, 1]}, 5),
+    ("Conv", {"pads": [1, 0, 0, 0]}, 2),
+    ("Conv", {"auto_pad": "SAME_UPPER"}, 1),
+    ("Conv", {"auto_pad": "VALID"}, 3),
+    ("ConvTranspose", {}, 1),
+    ("MaxPool", {"kernel_shape": [3, 3]}, 3),
+    ("MaxPool", {"kernel_shape": [3, 3], "strides": [2, 2]}, 3),
+    ("AveragePool", {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}, 1),
+]
+
+
+@pytest.mark.parametrize(("op_type", "attributes", "least"), WINDOWS)
+def test_a_window_fits_in_what_it_moves_over(op_type: str, attributes: dict[str, Any], least: int) -> None:
+    """Runtimes refuse another; ONNX infers a size for it, even one above 0."""
+    weights = op_type.startswith("Conv")
+    for size in range(1, 7):
+        window = node(op_type, "a w" if weights else "a", **attributes)
+        made = model(window, [1, 2, size, 4], **(WEIGHT if weights else {}))
+        assert (unfit(made) is None) == (size >= least), size
+    window = node(op_type, "a w" if weights else "a", **attributes)
+    assert unfit(model(window, [1, 2, "h", "w"], **(WEIGHT if weights else {}))) is None
+
+
 @pytest.mark.parametrize(
     ("made", "fits"),
     [

@@ -131,6 +131,20 @@ def test_largest_accumulator_is_in_steps_of_the_products_grid() -> None:
     assert graph.largest == {"node": 16.0}
 
 
+@pytest.mark.parametrize(("shape", "says"), [((1, 1, 2, 5), "3x3 does not fit in 2x5"), ((1, 1, 9), "1 dimensions")])
+def test_convolutions_without_evaluation(shape: tuple[int, ...], says: str) -> None:
+    x, weight = np.ones(shape, np.float32), np.ones((1, 1, *[3] * (len(shape) - 2)), np.float32)
+    with pytest.raises(RunFailedError, match=says):
+        ExactGraph(model_of("Conv", [x, weight]))({"in_0": x})
+
+
+def test_a_split_that_only_its_outputs_count() -> None:
+    """As before opset 18."""
+    model = model_of("Split", [X], axis=3, outputs=5)
+    got = ExactGraph(model)({"in_0": X}).values()
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(got, np.split(X, 5, axis=3), strict=True))
+
+
 @pytest.mark.parametrize("op_type", ["Conv", "MatMul"])
 def test_sums_that_float64_would_round_are_refused(op_type: str) -> None:
     shape = (1, 1, 1, 1)

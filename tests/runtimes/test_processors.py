@@ -62,9 +62,7 @@ def test_without_the_emulator(package: Package, tmp_path: Path, monkeypatch: pyt
         opened("cpu@haswell", package)
 
 
-def test_a_nehalem_has_no_avx(
-    ready: Callable[[str], str], package: Package, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_nehalem_has_no_avx(ready: Callable[[str], str], package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
     """The leg's process sees the emulated processor, not this one: its fingerprint says so.
 
     Nor does a variable reach it that asks for this one's kernels: they would end it by an illegal instruction.
