@@ -1,7 +1,7 @@
 """What stands in an operator's place, in integers, one file per family.
 
 activations  Activations in integers: Relu, LeakyRelu, PRelu, Clip
-arithmetic   Sums and products in integers: terms on a common grid, exact where they fit, else rounded once to 16 bits
+arithmetic   Sums in integers: terms on a common grid, exact where they fit, else rounded once to 16 bits
 codes        Tensors as convolutions read them: integers of a byte or less, or two limbs of a byte at most
 flavours     The two ways to write an integer graph, with the same bits
 interleave   Phases to pixels: (1, rows x columns x C, h, w), ordered (row, column, channel) -> (1, C, rows h, columns
@@ -10,6 +10,7 @@ layers       A convolution in integers, whatever it reads
 limb_layers  A convolution whose weights or activations have more than 8 bits: several convolutions of limbs, added up
              exactly
 moves        Operators that move values: channels put together and taken apart, pixels shuffled, borders
+multiply     Products: with constants, and of two tensors, whose integers are so small that nothing is lost, or in limbs
 operators    The operators that a float graph may have, each with what the integer graph does in its place
 phases       What the parts of a layer have in common: names, what they read, and how their outputs become the layer's
 products     Exact sums of a convolution that no QuantizeLinear follows, without Winograd's algorithm

@@ -23,7 +23,7 @@ APART = 16  # bits between two channels, at most
 def tabulated(site: Site) -> Known:
     """By a table of 256 integers, or, where the input was not rounded to a byte, of 65,536."""
     x, pointwise = site.first(), site.node.meta["function"]
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         real = [pointwise.function(each) for each in x.real]
     if not all(np.isfinite(each).all() for each in real):
         site.refuse("gives no finite numbers over the calibration")
