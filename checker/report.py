@@ -12,7 +12,11 @@ from nvc_check.models.artifacts.package import OUTPUT, Manifest
 
 SCHEMA = "nvc-check/report/1"
 # what decides the verdict of the integer path
-DECIDING = {"hyperprior": ("indexes", "means"), "decoder": ("indexes", "means", "frame")}
+DECIDING = {
+    "hyperprior": ("indexes", "means"),
+    "decoder": ("indexes", "means", "frame"),
+    "codec": ("indexes", "means", "frame", "y", "z"),
+}
 
 Verdict = Literal["identical", "different", "not compared"]
 Status = Literal["ok", "unavailable", "failed"]

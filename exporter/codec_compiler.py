@@ -10,6 +10,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from nvc_check.exporter.analysis_graph import analysis_graph
 from nvc_check.exporter.entropy_graph import entropy_graph
 from nvc_check.exporter.frame_graph import Y_MAX, Latents, frame_graph
 from nvc_check.exporter.frozen_tables import freeze_tables
@@ -18,6 +19,7 @@ from nvc_check.exporter.network.torch_export import export_codec
 from nvc_check.exporter.quantize.calibration import calibrate
 from nvc_check.models.artifacts.package import FLAVOURS, Part, graph_name
 from nvc_check.models.codecs.architectures import Codec
+from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.precision import Precisions
 
 
@@ -53,10 +55,14 @@ def compile_codec(
         ExportRefusedError: an operator without exact form, by name; a bound that cannot hold.
         UsageError: no calibration pictures; a pattern of `precisions` that fits no layer.
     """
+    if scope == "codec" and not codec.analysis_graphs():
+        raise ExportRefusedError(
+            f"{codec.name}: scope codec, which encodes too, is for image codecs in this version; --scope decoder"
+        )
     progress("calibration")
     samples = calibrate(codec, calibration)
     progress("FP32 graphs")
-    made = CompiledCodec(export_codec(codec), {}, {}, {}, ())
+    made = CompiledCodec(export_codec(codec, analysis=scope == "codec"), {}, {}, {}, ())
     layers: list[PlannedLayer] = []
 
     def add(name: str, flavours: dict[str, ir.Model], planned: Iterable[PlannedLayer]) -> None:
@@ -70,14 +76,22 @@ def compile_codec(
         found = entropy.part()
         tables = freeze_tables(codec, part, found.scales_exponent)
         made.tables.update({f"{part}/{key}": array for key, array in asdict(tables).items()})
-        made.parts[part] = replace(found, y_min=-Y_MAX, y_max=Y_MAX) if scope == "decoder" else found
+        made.parts[part] = found if scope == "hyperprior" else replace(found, y_min=-Y_MAX, y_max=Y_MAX)
         flavours = {flavour: entropy.write(tables.integer_thresholds, flavour) for flavour in FLAVOURS}
         add(name, flavours, entropy.reader.layers)
-    if scope == "decoder":
+    if scope != "hyperprior":
         for name, module in codec.frame_graphs(native=False).items():
             progress(f"{name}, integer")
             latents = Latents(made.parts, samples.latents)
             frame = frame_graph(name, module, made.fp32[name], latents, precisions.within(name))
             add(name, frame.flavours, frame.layers)
+    if scope == "codec":
+        (part,) = made.parts
+        for name in codec.analysis_graphs():
+            progress(f"{name}, integer")
+            limits = made.parts[part]
+            analysis = analysis_graph(name, made.fp32[name], samples.pictures, limits, precisions.within(name))
+            made.parts[part] = replace(limits, y_exponent=analysis.y_exponent)
+            add(name, analysis.made.flavours, analysis.made.layers)
     precisions.check(layer.name for layer in layers)
     return replace(made, layers=tuple(layers))

@@ -45,7 +45,7 @@ def export_package(
 
     Args:
         precisions: of its layers, w8a8 by default.
-        scope: `hyperprior`, the entropy path is integer, or `decoder`, frames too.
+        scope: `hyperprior`, the entropy path is integer, `decoder`, frames too, or `codec`, the encoder's symbols too.
         calibration: pictures or successive frames (1, 3, H, W) float32 in [0, 1], sides multiples of `codec.multiple`.
         targets: of the certificate, for which each graph must be exact in some flavour.
         allow_inexact: ordinary (not power-of-two) scales, marked inexact in the manifest.

@@ -1,4 +1,6 @@
-"""What a leg does with the symbols of one frame: entropy graphs, indexes, frame graph."""
+"""What a leg does with the symbols of one frame: entropy graphs, indexes, frame graph; at scope codec, with the picture
+too: its symbols anew.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nvc_check.models.artifacts.package import OUTPUT, USER_GRAPH, Package, graph_name, tensor_name
+from nvc_check.models.artifacts.package import ANALYSIS, OUTPUT, USER_GRAPH, Package, graph_name, tensor_name
+from nvc_check.models.artifacts.symbols import PICTURE
 from nvc_check.models.artifacts.tables import indexes_from_scales
 from nvc_check.models.digest import in_32_bits
 from nvc_check.models.errors import RunFailedError
+from nvc_check.runtimes.encoding import Rounded, y_symbols, z_symbols
 from nvc_check.runtimes.leg import Engine, Tensors
 from nvc_check.runtimes.loaded import LoadedGraphs, finite
 
@@ -22,7 +26,8 @@ class Decoder:
 
     The tensors are `indexes` int32, `means` (float32 on fp32, int32 on int) where the codec has them, with the part's
     prefix in a video codec, and `frame` (1, 3, H, W): float32, unclamped, or on the integer path at scope decoder int32
-    in [0, 255]. At scope hyperprior the frame graphs are FP32, so an integer-only engine gives no frame.
+    in [0, 255]. At scope hyperprior the frame graphs are FP32, so an integer-only engine gives no frame. At scope codec
+    also `y` and `z` int32, the symbols that the leg itself makes of the picture.
     """
 
     def __init__(self, engine: Engine, package: Package, path: str) -> None:
@@ -30,19 +35,23 @@ class Decoder:
         self._parts = manifest.parts
         self._path = path
         self._thresholds = {part: package.tables(part).scale_thresholds for part in manifest.parts}
-        self._integer_frames = path == "int" and manifest.scope == "decoder"
+        self._integer_frames = path == "int" and manifest.integer_frames
         frames = FRAME_GRAPHS[manifest.kind] if "fp32" in engine.paths or self._integer_frames else ()
         names = [graph_name(part, "entropy") for part in manifest.parts] + list(frames)
+        names += [ANALYSIS] if manifest.integer_symbols else []
         self.graphs = LoadedGraphs(engine, package, path, names)
         self._reference: NDArray[Any] | None = None
 
     def decode(self, symbols: Tensors) -> Tensors:
-        """`symbols` of the next frame: <part>.y (1, M, h, w) and <part>.z (1, N, h, w), int32, for the parts it has.
+        """`symbols` of the next frame: <part>.y (1, M, h, w) and <part>.z (1, N, h, w), int32, for the parts it has; at
+        scope codec `picture` (1, 3, H, W) in [0, 255] where the leg is to encode, too.
 
         Raises:
             RunFailedError: the engine failed, or gave NaN or infinite values.
         """
         tensors: Tensors = {}
+        if PICTURE in symbols and ANALYSIS in self.graphs:
+            tensors |= {name: rounded.symbols for name, rounded in self.encode(symbols[PICTURE]).items()}
         inputs: Tensors = {}
         parts = [part for part in self._parts if f"{part}.z" in symbols]
         if not parts:
@@ -67,6 +76,19 @@ class Decoder:
             if "image" not in parts:
                 self._reference = frame
         return tensors
+
+    def encode(self, picture: NDArray[Any]) -> dict[str, Rounded]:
+        """`y` and `z` of a padded picture, (1, 3, H, W) int32 in [0, 255], at scope codec.
+
+        Raises:
+            RunFailedError: the engine failed, or gave NaN or infinite values.
+        """
+        ((name, part),) = self._parts.items()
+        latents = self.graphs.run(ANALYSIS, {PICTURE: picture})
+        z = z_symbols(finite("z", latents["z"]), part, self._path)
+        _, means, _ = self._parameters(name, z.symbols)
+        y = y_symbols(finite("y", latents["y"]), means, part, self._path)
+        return {tensor_name(name, "y"): y, tensor_name(name, "z"): z}
 
     def _parameters(self, part: str, z: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]:
         """(indexes int32, means as the path gives them, means as the frame graph takes them)."""

@@ -46,7 +46,9 @@ def export(
     plan: Annotated[
         bool, typer.Option("--plan", help="Show what stands in each layer's place, write nothing.")
     ] = False,
-    scope: Annotated[str, typer.Option(help="Exact part: hyperprior, or decoder (frames too).")] = "hyperprior",
+    scope: Annotated[
+        str, typer.Option(help="Exact part: hyperprior, decoder (frames too) or codec (symbols too).")
+    ] = "hyperprior",
     calibration: Annotated[
         Path | None,
         typer.Option(

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from nvc_check.checker.media.difference import psnr
-from nvc_check.models.artifacts.package import FRAME_PEAK, Package, graph_name
-from nvc_check.models.artifacts.symbols import Clipping, FrameInfo, SymbolsWriter
+from nvc_check.models.artifacts.package import FRAME_PEAK, Package, graph_name, tensor_name
+from nvc_check.models.artifacts.symbols import PICTURE, Clipping, FrameInfo, SymbolsWriter
 from nvc_check.models.artifacts.tables import indexes_from_scales
 from nvc_check.models.atomic import whole_file
 from nvc_check.models.codecs.loading import load_codec
@@ -38,7 +38,8 @@ class Coded:
 
 
 class Encoder:
-    """Analysis in torch FP32; what the integer path decodes comes from the oracle. Frames are given in order.
+    """Analysis in torch FP32, at scope codec the integer path's by the oracle; what that path decodes comes from the
+    oracle in any case. Frames are given in order.
 
     At scope decoder the oracle makes the integer path's frames too, and they are the next frame's reference. The
     prediction that a residual is taken from stays torch's, with that reference: what it differs from the integer
@@ -55,12 +56,14 @@ class Encoder:
             part: ExactGraph.read(package.graph("int", graph_name(part, "entropy")), assert_exact=manifest.exact)
             for part in manifest.parts
         }
-        self._decoder = Decoder(Oracle("qdq", manifest.exact), package, "int") if manifest.scope == "decoder" else None
+        self._decoder = Decoder(Oracle("qdq", manifest.exact), package, "int") if manifest.integer_frames else None
+        self._integer_symbols = manifest.integer_symbols
         self._references: dict[str, torch.Tensor] = {}
 
     def encode(self, frame: Float32) -> dict[str, Coded]:
         """Per path, the coding of the next frame: (1, 3, H, W) float32 in [0, 1], padded."""
-        return {path: self._encode(path, torch.from_numpy(frame)) for path in ("fp32", "int")}
+        paths = {"fp32": self._encode, "int": self._encode_exactly if self._integer_symbols else self._encode}
+        return {path: encode(path, torch.from_numpy(frame)) for path, encode in paths.items()}
 
     def restart(self) -> None:
         """A video codec's next frame is a keyframe again."""
@@ -96,6 +99,21 @@ class Encoder:
             self._references[path] = decoded
         return Coded(symbols, bits, decoded.numpy(), clipped)
 
+    def _encode_exactly(self, path: str, frame: torch.Tensor) -> Coded:
+        """Of a codec of one part, the picture in 8-bit steps."""
+        assert self._decoder is not None
+        ((part, limits),) = self._parts.items()
+        made = self._decoder.encode(picture_of(frame.numpy()))
+        y, z = (made[tensor_name(part, name)] for name in ("y", "z"))
+        indexes, _ = self._parameters(path, part, z.symbols)
+        bits = self._tables[part].y_bits(y.symbols, indexes) + self._tables[part].z_bits(z.symbols)
+        symbols = {f"{part}.y": y.symbols, f"{part}.z": z.symbols}
+        clipped = {f"{part}.z": Clipping.of(z.unlimited, limits.z_min, limits.z_max)}
+        if limits.y_min is not None and limits.y_max is not None:
+            clipped[f"{part}.y"] = Clipping.of(y.unlimited, limits.y_min, limits.y_max)
+        decoded = self._decoder.decode(symbols)["frame"].astype(np.float32) / np.float32(FRAME_PEAK)
+        return Coded(symbols, bits, decoded, clipped)
+
     def _parameters(self, path: str, part: str, z: Int32) -> tuple[Int32, Float32]:
         if path == "fp32":
             scales_hat, means = self._codec.hyperpriors[part].entropy_parameters(z)
@@ -106,6 +124,12 @@ class Encoder:
         if exponent is None:
             return exact["indexes"], np.zeros(exact["indexes"].shape, np.float32)
         return exact["indexes"], np.ldexp(exact["means"].astype(np.float32), exponent)
+
+
+def picture_of(frame: Float32) -> Int32:
+    """[0, 1] -> 8-bit steps."""
+    steps: Int32 = np.rint(frame * FRAME_PEAK).astype(np.int32)
+    return steps
 
 
 def write_symbols(
@@ -127,11 +151,13 @@ def write_symbols(
         writer = SymbolsWriter(part, package.manifest.digest, source)
         for name, rgb in frames:
             height, width = rgb.shape[:2]
-            coded = encoder.encode(padded(rgb, package.manifest.multiple))
+            frame = padded(rgb, package.manifest.multiple)
+            coded = encoder.encode(frame)
             original = rgb.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
             bits = {path: c.bits for path, c in coded.items()}
             quality = {path: psnr(cropped(c.frame, height, width), original) for path, c in coded.items()}
             info = FrameInfo(name, height, width, bits, quality, coded["int"].clipped)
-            writer.add(info, {path: c.symbols for path, c in coded.items()})
+            picture = {PICTURE: picture_of(frame)} if package.manifest.integer_symbols else {}
+            writer.add(info, {path: {**c.symbols, **picture} for path, c in coded.items()})
             progress(name)
         writer.finish()

@@ -23,6 +23,7 @@ from nvc_check.models.codecs.hyperprior import Hyperprior
 from nvc_check.models.codecs.video import InterDecoders
 
 LATENT = (8, 12)  # height and width of the example latents; the graphs take any
+PICTURE = (128, 192)
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,11 @@ class EntropyGraph(nn.Module):
         return scales_hat if means is None else (scales_hat, means)
 
 
-def export_codec(codec: Codec) -> dict[str, ir.Model]:
-    """All FP32 graphs by name; that of predicted frames also has its decoders' outputs."""
+def export_codec(codec: Codec, *, analysis: bool = False) -> dict[str, ir.Model]:
+    """All FP32 graphs by name, with `analysis` those of its encoder too.
+
+    That of predicted frames also has its decoders' outputs.
+    """
     graphs: dict[str, TorchGraph] = {}
     channels: dict[str, int] = {}
     for part, hyperprior in codec.hyperpriors.items():
@@ -74,6 +78,8 @@ def export_codec(codec: Codec) -> dict[str, ir.Model]:
     for name, module in frames.items():
         inputs = {entry: channels[entry] for entry in module.inputs if entry in channels}
         graphs[name] = TorchGraph(module, inputs, module.outputs)
+    for name, module in codec.analysis_graphs().items() if analysis else ():
+        graphs[name] = TorchGraph(module, {"picture": 3}, module.outputs)
     models = export_graphs(graphs)
     for name, module in frames.items():
         if isinstance(module, InterDecoders):
@@ -88,7 +94,8 @@ def export_graphs(graphs: Mapping[str, TorchGraph]) -> dict[str, ir.Model]:
         height, width = (torch.export.Dim(f"{name}_{side}") for side in ("height", "width"))
         for entry, channels in graph.inputs.items():
             dtype = torch.float32 if entry.endswith("means") else torch.int32
-            examples.append(torch.zeros(1, channels, *LATENT, dtype=dtype))
+            sides = PICTURE if entry == "picture" else LATENT
+            examples.append(torch.zeros(1, channels, *sides, dtype=dtype))
             shapes.append({2: height, 3: width})
             inputs.append(f"{name}/{entry}")
         outputs += [f"{name}/{output}" for output in graph.outputs]

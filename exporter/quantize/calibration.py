@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from nvc_check.exporter.parallel import on_all_cores
+from nvc_check.models.artifacts.package import FRAME_PEAK
 from nvc_check.models.codecs.architectures import Codec
 from nvc_check.models.errors import UsageError
 
@@ -34,10 +35,12 @@ class Calibration:
     Attributes:
         symbols: z, (1, N, h, w) int64 each.
         latents: y_hat, (1, M, H, W) float64 each.
+        pictures: that were coded, (1, 3, h, w) int32 in [0, 255].
     """
 
     symbols: dict[str, list[NDArray[np.int64]]]
     latents: dict[str, list[NDArray[np.float64]]]
+    pictures: list[NDArray[np.int32]]
 
 
 def calibrate(codec: Codec, pictures: Iterable[NDArray[np.float32]]) -> Calibration:
@@ -50,11 +53,12 @@ def calibrate(codec: Codec, pictures: Iterable[NDArray[np.float32]]) -> Calibrat
     Raises:
         UsageError: no pictures.
     """
-    found = Calibration({part: [] for part in codec.hyperpriors}, {part: [] for part in codec.hyperpriors})
+    found = Calibration({part: [] for part in codec.hyperpriors}, {part: [] for part in codec.hyperpriors}, [])
     codec.model.double()
     try:
         pairs = zip(pictures, cycle(SHIFTS), strict=False)
-        for coded in on_all_cores(lambda pair: _coded(codec, *pair), pairs):
+        for picture, coded in on_all_cores(lambda pair: _coded(codec, *pair), pairs):
+            found.pictures.append(picture)
             for part, symbols, y_hat in coded:
                 found.symbols[part].append(symbols)
                 found.latents[part].append(y_hat)
@@ -65,8 +69,8 @@ def calibrate(codec: Codec, pictures: Iterable[NDArray[np.float32]]) -> Calibrat
     return found
 
 
-def _coded(codec: Codec, picture: NDArray[np.float32], shift: tuple[int, int]) -> list[Coded]:
-    """Of one picture: (part, z, y_hat) in the order of coding."""
+def _coded(codec: Codec, picture: NDArray[np.float32], shift: tuple[int, int]) -> tuple[NDArray[np.int32], list[Coded]]:
+    """(what was coded of the picture, (part, z, y_hat) in the order of coding)."""
     found: list[Coded] = []
 
     def code(part: str, y: torch.Tensor) -> torch.Tensor:
@@ -79,11 +83,12 @@ def _coded(codec: Codec, picture: NDArray[np.float32], shift: tuple[int, int]) -
         found.append((part, symbols.astype(np.int64), y_hat.numpy()))
         return y_hat
 
-    frame = torch.from_numpy(_middle(picture)).double()
+    middle = _middle(picture)
+    frame = torch.from_numpy(middle).double()
     reference = torch.round(codec.encode(frame, None, code) * STEPS) / STEPS
     if codec.kind == "video":
         codec.encode(torch.roll(frame, shift, dims=(2, 3)), reference, code)
-    return found
+    return np.rint(middle * FRAME_PEAK).astype(np.int32), found
 
 
 def _middle(picture: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,7 +5,8 @@ certificate.json   per integer graph and node: bound, verdict, reason
 tables.npz         frozen integer CDFs, thresholds, offsets; never rebuilt on the decoding machine
 codec.safetensors  all weights (float16-representable), for the torch leg and for encoding
 fp32/              entropy.onnx, frame.onnx
-int/               entropy.qdq.onnx, entropy.carrier.onnx; at scope decoder also frame.qdq.onnx, frame.carrier.onnx
+int/               entropy.qdq.onnx, entropy.carrier.onnx; at scope decoder also frame.qdq.onnx, frame.carrier.onnx, at
+                   scope codec also analysis.qdq.onnx, analysis.carrier.onnx (and fp32/analysis.onnx)
 
 Of a user's ONNX decoder: manifest.json, certificate.json, fp32/decoder.onnx, int/decoder.qdq.onnx and .carrier.onnx.
 """
@@ -30,7 +31,8 @@ SCHEMA = "nvc-check/package/1"
 FLAVOURS = ("qdq", "carrier")
 KINDS = {"image": ("image",), "video": ("keyframe", "motion", "residual"), "graph": ()}  # and their parts
 MOST_MULTIPLE, MOST_EXPONENT = 1024, 126
-SCOPES = ("hyperprior", "decoder")
+SCOPES = ("hyperprior", "decoder", "codec")  # each has all that the one before has
+ANALYSIS = "analysis"  # the graph that makes latents of pictures, at scope codec
 USER_GRAPH = "decoder"  # the graph of a package of kind `graph`
 OUTPUT = "output/"  # in front of the name of what it gives
 MOST_DECIBELS = 999.0  # what stands for no difference
@@ -47,6 +49,7 @@ class Part:
         scales_exponent: e of the grid on which the integer path compares scales, value = integer * 2^e.
         means_exponent: e of the int32 means; None where the codec has no means.
         y_min, y_max: scope decoder: range to which the frame graphs clip the symbols y; the encoder clamps alike.
+        y_exponent: scope codec: e of the int32 y that the analysis graph gives.
     """
 
     y_channels: int
@@ -57,6 +60,7 @@ class Part:
     means_exponent: int | None
     y_min: int | None = None
     y_max: int | None = None
+    y_exponent: int | None = None
 
 
 @dataclass(frozen=True)
@@ -102,10 +106,23 @@ class Manifest:
     fidelity: dict[str, float] = field(default_factory=dict)
     layers: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def integer_frames(self) -> bool:
+        """Whether the integer path makes the frames too."""
+        return self.scope != "hyperprior"
+
+    @property
+    def integer_symbols(self) -> bool:
+        """Whether it makes the symbols of a picture, too."""
+        return self.scope == "codec"
+
     def to_json(self) -> dict[str, Any]:
         document = {"schema": SCHEMA, **asdict(self)}
         if not self.layers:
             del document["layers"]  # as before there were any
+        for part in document["parts"].values():
+            if part["y_exponent"] is None:
+                del part["y_exponent"]  # likewise
         return document
 
     def check(self) -> None:
@@ -130,7 +147,10 @@ class Manifest:
         for name, part in self.parts.items():
             if min(part.y_channels, part.z_channels) < 1 or part.z_min > part.z_max:
                 raise ValueError(f"part {name} has {part.y_channels} channels, z from {part.z_min} to {part.z_max}")
-            if max(abs(part.scales_exponent), abs(part.means_exponent or 0)) > MOST_EXPONENT:
+            if (part.y_exponent is not None) != self.integer_symbols or (self.integer_symbols and self.kind != "image"):
+                raise ValueError(f"part {name} of scope {self.scope} has y in steps of 2^{part.y_exponent}")
+            exponents = part.scales_exponent, part.means_exponent or 0, part.y_exponent or 0
+            if max(map(abs, exponents)) > MOST_EXPONENT:
                 raise ValueError(f"part {name} is in steps of 2^{part.scales_exponent} and 2^{part.means_exponent}")
 
 
@@ -185,8 +205,13 @@ class Package:
         return cls(root, manifest)
 
     def graph(self, path: str, graph: str, flavour: str = "qdq") -> Path:
-        """The ONNX file that a leg runs: `path` fp32 or int; `graph` entropy or frame (scope hyperprior: fp32)."""
-        if path == "fp32" or (self.manifest.scope == "hyperprior" and graph.endswith("frame")):
+        """The ONNX file that a leg runs.
+
+        Args:
+            path: fp32 or int.
+            graph: entropy, frame (at scope hyperprior that of FP32) or analysis.
+        """
+        if path == "fp32" or (graph.endswith("frame") and not self.manifest.integer_frames):
             return self.root / "fp32" / f"{graph}.onnx"
         return self.root / "int" / f"{graph}.{flavour}.onnx"
 
@@ -196,8 +221,10 @@ class Package:
             names = [USER_GRAPH]
         else:
             names = [graph_name(part, "entropy") for part in self.manifest.parts]
-            if self.manifest.scope == "decoder":
+            if self.manifest.integer_frames:
                 names += ["frame"] if self.manifest.kind == "image" else ["keyframe_frame", "inter_frame"]
+            if self.manifest.integer_symbols:
+                names.append(ANALYSIS)
         return [f"int/{name}.{flavour}.onnx" for name in names for flavour in FLAVOURS]
 
     def tables(self, part: str) -> Tables:

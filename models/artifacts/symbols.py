@@ -31,6 +31,7 @@ from nvc_check.models.text import document_text, is_text
 
 SCHEMA = "nvc-check/symbols/2"
 PATHS = ("fp32", "int")
+PICTURE = "picture"  # at scope codec, beside the symbols: what they were made of, (1, 3, H, W) in [0, 255], padded
 MOST_PIXELS = 1 << 16  # a side
 
 # What zipfile raises for damage: RuntimeError for a flag that says encrypted, NotImplementedError (one of them) for an

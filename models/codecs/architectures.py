@@ -53,6 +53,10 @@ class Codec(Protocol):
         """Graph name -> torch module that makes a frame from symbols and means (and the reference frame)."""
         ...
 
+    def analysis_graphs(self) -> dict[str, Any]:
+        """Graph name -> torch module that makes latents of a picture; none where scope codec is not for it."""
+        ...
+
     def encode(self, frame: torch.Tensor, reference: torch.Tensor | None, code: Code) -> torch.Tensor:
         """The reconstruction of `frame`; `code(part, y) -> y_hat` is called for each latent in coding order."""
         ...

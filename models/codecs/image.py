@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nvc_check.models.artifacts.package import ANALYSIS, FRAME_PEAK
 from nvc_check.models.codecs.hyperprior import Hyperprior
 
 Code = Callable[[str, torch.Tensor], torch.Tensor]
@@ -34,6 +35,10 @@ class ImageCodec:
         """Graph name -> module from symbols and means to a frame; `native` makes no difference here."""
         return {"frame": SynthesisGraph(self.model.g_s)}
 
+    def analysis_graphs(self) -> dict[str, nn.Module]:
+        """Graph name -> module from a picture to its latents."""
+        return {ANALYSIS: AnalysisGraph(self.model, self.hyperpriors["image"])}
+
     @torch.inference_mode()
     def encode(self, frame: torch.Tensor, reference: torch.Tensor | None, code: Code) -> torch.Tensor:
         """The reconstruction of frame: (1, 3, H, W) float32 in [0, 1], sides multiples of 64; no reference is used."""
@@ -50,6 +55,28 @@ class ImageCodec:
             return gaussian, None
         scales_hat, means = gaussian.chunk(2, 1)
         return scales_hat, means
+
+
+class AnalysisGraph(nn.Module):
+    """picture: (1, 3, H, W) int32 in [0, 255] -> y (1, M, H/16, W/16) and z less its medians (1, N, H/64, W/64), real.
+
+    Rounded, half up or to even, z is the symbols; those of y are y less the means that z gives.
+    """
+
+    inputs = ("picture",)
+    outputs = ("y", "z")
+
+    def __init__(self, model: Any, hyperprior: Hyperprior) -> None:
+        super().__init__()
+        self.model = model  # owns the layers that h_a calls
+        self._g_a = model.g_a
+        self._h_a = hyperprior.h_a
+        self.medians: torch.Tensor
+        self.register_buffer("medians", hyperprior.medians)
+
+    def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        y: torch.Tensor = self._g_a(picture.to(torch.float32) * (1 / FRAME_PEAK))
+        return y, self._h_a(y) - self.medians
 
 
 class SynthesisGraph(nn.Module):

@@ -33,6 +33,10 @@ class VideoCodec:
         inter = (InterGraph if native else InterDecoders)(self.model)
         return {"keyframe_frame": SynthesisGraph(self.model.img_decoder), "inter_frame": inter}
 
+    def analysis_graphs(self) -> dict[str, nn.Module]:
+        """None: what a residual is taken from would have to be integers too."""
+        return {}
+
     @torch.inference_mode()
     def encode(self, frame: torch.Tensor, reference: torch.Tensor | None, code: Code) -> torch.Tensor:
         """The reconstruction of frame: (1, 3, H, W) float32, sides multiples of 128; a keyframe without `reference`."""

@@ -71,11 +71,13 @@ class EagerEngine:
                     return {"scales_hat": scales_hat} if means is None else {"scales_hat": scales_hat, "means": means}
 
                 return entropy
-        module = self._codec.frame_graphs(native=True)[graph]
+        module = {**self._codec.frame_graphs(native=True), **self._codec.analysis_graphs()}[graph].to(self._device)
 
         @torch.inference_mode()
-        def frame(inputs: Tensors) -> Tensors:
+        def run(inputs: Tensors) -> Tensors:
             arguments = [torch.from_numpy(inputs[name]).to(self._device) for name in module.inputs if name in inputs]
-            return {"frame": module(*arguments).cpu().numpy()}
+            made = module(*arguments)
+            outputs = made if isinstance(made, tuple) else (made,)
+            return {name: output.cpu().numpy() for name, output in zip(module.outputs, outputs, strict=True)}
 
-        return frame
+        return run
