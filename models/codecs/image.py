@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from nvc_check.models.artifacts.package import ANALYSIS, FRAME_PEAK
 from nvc_check.models.codecs.hyperprior import Hyperprior
 
+PEAK = 255  # of a picture's integers
 Code = Callable[[str, torch.Tensor], torch.Tensor]
 """(part, y) -> y_hat: entropy coding of one latent, with the hyperprior of a path."""
 
@@ -37,7 +37,7 @@ class ImageCodec:
 
     def analysis_graphs(self) -> dict[str, nn.Module]:
         """Graph name -> module from a picture to its latents."""
-        return {ANALYSIS: AnalysisGraph(self.model, self.hyperpriors["image"])}
+        return {"analysis": AnalysisGraph(self.model, self.hyperpriors["image"])}
 
     @torch.inference_mode()
     def encode(self, frame: torch.Tensor, reference: torch.Tensor | None, code: Code) -> torch.Tensor:
@@ -75,7 +75,7 @@ class AnalysisGraph(nn.Module):
         self.register_buffer("medians", hyperprior.medians)
 
     def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        y: torch.Tensor = self._g_a(picture.to(torch.float32) * (1 / FRAME_PEAK))
+        y: torch.Tensor = self._g_a(picture.to(torch.float32) * (1 / PEAK))
         return y, self._h_a(y) - self.medians
 
 
