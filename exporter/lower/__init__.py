@@ -13,6 +13,7 @@ moves        Operators that move values: channels put together and taken apart, 
 multiply     Products: with constants, and of two tensors, whose integers are so small that nothing is lost, or in limbs
 operators    The operators that a float graph may have, each with what the integer graph does in its place
 phases       What the parts of a layer have in common: names, what they read, and how their outputs become the layer's
+pool         MaxPool in integers: it moves values, whatever grid they are on
 products     Exact sums of a convolution that no QuantizeLinear follows, without Winograd's algorithm
 readers      What the rest of a float graph asks of each of its tensors
 reading      In which integers a convolution reads a signed tensor: of 8 bits, with weights of 7, or of 7 bits, with

@@ -9,6 +9,7 @@ from nvc_check.exporter.lower.arithmetic import add, negate, normalize
 from nvc_check.exporter.lower.layers import convolve
 from nvc_check.exporter.lower.moves import concatenate, gather, pad, rearranged, reshaped, shuffled, split, take
 from nvc_check.exporter.lower.multiply import multiply
+from nvc_check.exporter.lower.pool import max_pool
 from nvc_check.exporter.lower.resize import resize
 from nvc_check.exporter.lower.site import Site
 from nvc_check.exporter.lower.tables import tabulated
@@ -53,6 +54,7 @@ OPERATORS: dict[str, Callable[[Site], Known | list[Known]]] = {
     "Identity": _identity,
     "LeakyRelu": leaky_relu,
     "MatMul": _product,
+    "MaxPool": max_pool,
     "Mul": multiply,
     "Neg": negate,
     "PRelu": prelu,

@@ -15,7 +15,8 @@ from nvc_check.exporter.network.pointwise import POINTWISE
 from nvc_check.exporter.network.rewrite import REARRANGE
 from nvc_check.exporter.network.shuffles import shuffle_of
 
-UNARY = ("Clip", "Dropout", "Identity", "LeakyRelu", "PRelu", "Pad", "Relu", "Resize")  # channels stay what they are
+# channels stay what they are
+UNARY = ("Clip", "Dropout", "Identity", "LeakyRelu", "MaxPool", "PRelu", "Pad", "Relu", "Resize")
 SMALL = 0.01  # of the multiplications, and of the values that layers give
 FINE = 16  # bits that a root or a quotient reads
 FREE = (-np.inf, np.inf)

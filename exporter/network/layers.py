@@ -45,7 +45,7 @@ def read_convolution(node: Read, channels: int, size: Sequence[int], *, open_siz
     count = weight.shape[1] * groups if turned else weight.shape[0]
     bias = np.asarray(node.constant(2)).astype(np.float64) if node.has(2) else np.zeros(count)
     spans = tuple(dilation * (tap - 1) + 1 for dilation, tap in zip(dilations, taps, strict=True))
-    pads = _pads(node, size, strides, spans, extra, open_size=open_size, turned=turned)
+    pads = read_pads(node, size, strides, spans, extra, open_size=open_size, turned=turned)
     if turned:
         return transposed(node.name, weight, bias, strides, pads, dilations, groups, extra)
     if any(s + pads[i] + pads[2 + i] < span for i, (s, span) in enumerate(zip(size, spans, strict=True))):
@@ -53,8 +53,15 @@ def read_convolution(node: Read, channels: int, size: Sequence[int], *, open_siz
     return convolution(node.name, weight, bias, strides, pads, dilations, groups)
 
 
-def _pads(
-    node: Read, size: Sequence[int], strides: Any, spans: Any, extra: Any, *, open_size: bool, turned: bool
+def read_pads(
+    node: Read,
+    size: Sequence[int],
+    strides: Any,
+    spans: Any,
+    extra: Any = (0, 0),
+    *,
+    open_size: bool,
+    turned: bool = False,
 ) -> Pads:
     """Top, left, bottom, right."""
     pads = tuple(node.attribute("pads", [0, 0, 0, 0]))

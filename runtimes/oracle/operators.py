@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
@@ -72,6 +73,25 @@ def _slice(
         stop = None if step < 0 and end < -x.shape[axis] else end
         where[axis] = slice(start, stop, step)
     return x[tuple(where)]
+
+
+def _max_pool(attributes: Attributes, x: Array) -> Array:
+    """What is outside does not count."""
+    taps = attributes["kernel_shape"]
+    count = len(taps)
+    strides, pads = attributes.get("strides", [1] * count), attributes.get("pads", [0] * 2 * count)
+    plain = attributes.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID") and not attributes.get("ceil_mode", 0)
+    if not plain or set(attributes.get("dilations", [1])) != {1}:
+        raise RunFailedError("oracle: MaxPool with auto_pad, ceil_mode or dilations has no evaluation")
+    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    widths = [(0, 0), (0, 0), *zip(pads[:count], pads[count:], strict=True)]
+    around = np.pad(x, widths, constant_values=lowest)
+    if any(side < size for side, size in zip(around.shape[2:], taps, strict=True)):
+        raise RunFailedError(f"oracle: a window of {taps} does not fit in {around.shape[2:]}")
+    windows = sliding_window_view(around, taps, tuple(range(2, 2 + count)))
+    steps = (slice(None), slice(None), *(slice(None, None, stride) for stride in strides))
+    largest: Array = windows[steps].max(axis=tuple(range(2 + count, 2 + 2 * count)))
+    return largest
 
 
 def _pad(attributes: Attributes, x: Array, pads: Array, value: Array | None = None, axes: Array | None = None) -> Array:
@@ -239,6 +259,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Less": lambda _, a, b: a < b,
     "LessOrEqual": lambda _, a, b: a <= b,
     "Max": _fold(np.maximum),
+    "MaxPool": _max_pool,
     "Min": _fold(np.minimum),
     "Mul": lambda _, a, b: a * b,
     "Neg": lambda _, x: -x,

@@ -17,6 +17,7 @@ from compressai.models.video.google import ScaleSpaceFlow
 from exporter.lifelike import hyper_latents, latents, lifelike
 from torch import nn
 
+from nvc_check.checker.media.sample import render_sample
 from nvc_check.exporter.certificate.targets import TARGETS
 from nvc_check.exporter.certificate.walk import certify
 from nvc_check.exporter.entropy_graph import entropy_graph
@@ -28,8 +29,9 @@ from nvc_check.models.artifacts.tables import Tables, indexes_from_scales
 from nvc_check.models.codecs.architectures import ARCHITECTURES, Codec
 from nvc_check.models.codecs.loading import load_codec
 from nvc_check.models.codecs.mean_scale_relu import MeanScaleHyperpriorReLU
+from nvc_check.models.codecs.seeded import seeded
 from nvc_check.models.codecs.ssf_small import ScaleSpaceFlowSmall
-from nvc_check.models.precision import Precisions
+from nvc_check.models.precision import Precision, Precisions
 from nvc_check.runtimes.engines.openvino_native import EXACT_PROPERTIES
 from nvc_check.runtimes.engines.ort_options import session_options
 from nvc_check.runtimes.engines.ort_session import session
@@ -134,6 +136,50 @@ def test_a_trained_codec_is_certified_exact_and_near_fp32(name: str, tmp_path: P
     fp32 = rate(tables, y, 0.0 if means is None else means, indexes)
     # weights with these heavy tails cost up to 0.3 %, trained ones less
     assert rate(tables, y, known, exact["indexes"]) < 1.004 * fp32
+
+
+GDN = {
+    "bmshj2018-hyperprior": lambda: google.ScaleHyperprior(12, 20),
+    "mbt2018-mean": lambda: google.MeanScaleHyperprior(16, 24),
+}
+
+
+@pytest.mark.parametrize("precision", ["w8a8", "w16a16"])
+@pytest.mark.parametrize("name", GDN)
+def test_a_whole_codec_with_gdn(name: str, precision: str, tmp_path: Path) -> None:
+    """Picture to latents, latents to picture: certified, the same on every engine, near FP32."""
+    model = seeded(GDN[name], 0).eval()
+    codec = ARCHITECTURES[name].wrap("narrow", name, model)
+    picture = render_sample(128, 192, 3, seed=2)
+    pictures = [frame.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255) for frame in picture]
+    targets = ("any", "ort-cpu", "avx2", "webgpu", "openvino")
+    out = tmp_path / "package"
+    package = export_package(
+        codec, pictures[:2], out, scope="codec", precisions=Precisions(Precision.of(precision)), targets=targets
+    )
+    part = package.manifest.parts["image"]
+    steps = np.rint(pictures[2] * 255).astype(np.int32)
+    assert part.y_exponent is not None
+
+    def run(graph: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        legs = {n: leg for f in FLAVOURS for n, leg in engines(package.graph("int", graph, f), f).items()}
+        expected: dict[str, np.ndarray] = legs["qdq exact"](inputs)
+        for leg, other in legs.items():
+            found = other(inputs)
+            assert all(np.array_equal(values, found[tensor]) for tensor, values in expected.items()), leg
+        return expected
+
+    latents = run("analysis", {"picture": steps})
+    with torch.inference_mode():
+        y = model.g_a(torch.from_numpy(pictures[2])).numpy()
+        noise = np.mean((latents["y"] * 2.0**part.y_exponent - y) ** 2)
+        assert 10 * np.log10(y.var() / noise) > (30 if precision == "w8a8" else 60)
+        symbols = np.rint(y).astype(np.int32)
+        means = np.zeros_like(symbols)
+        wanted = 255 * model.g_s(torch.from_numpy(symbols.astype(np.float32))).numpy()
+    given = {"y": symbols} if part.means_exponent is None else {"y": symbols, "means": means}
+    frame = run("frame", given)["frame"]
+    assert np.abs(frame - np.clip(wanted, 0, 255)).mean() < (2 if precision == "w8a8" else 0.6)
 
 
 def test_a_trained_checkpoint_goes_from_file_to_package(tmp_path: Path) -> None:

@@ -126,7 +126,8 @@ REFUSED = [
     (single("Log", {}, ["c"]), r"node odd \(Log\).*implementation-defined.*look-up table"),
     (single("Div", {}, ["x", "c"]), r"\(Pointwise\): gives no finite numbers over the calibration"),  # by 0
     (single("InstanceNormalization", {"w": np.ones(4, np.float32)}, ["c", "w", "w"]), "another normalization"),
-    (single("MaxPool", {}, ["c"], kernel_shape=[2, 2]), r"node odd \(MaxPool\)"),
+    (single("MaxPool", {}, ["c"], kernel_shape=[2, 2], ceil_mode=1), r"node odd \(MaxPool\).*ceil_mode"),
+    (single("LpPool", {}, ["c"], kernel_shape=[2, 2]), r"node odd \(LpPool\)"),
     (single("Add", {"w": np.ones((1, 1, 6, 6), np.float32)}, ["c", "w"]), "expected one number or one per channel"),
     (single("Transpose", {}, ["c"], perm=[0, 2, 3, 1]), r"node odd \(Transpose\)"),
     (single("DepthToSpace", {}, ["c"], blocksize=3), "ONNX Runtime cannot run the model"),

@@ -24,6 +24,7 @@ import numpy as np
 import onnx
 from property import variants_activations as values
 from property import variants_arithmetic as arithmetic
+from property import variants_divisive as divisive
 from property import variants_forms as forms
 from property import variants_graphs as graphs
 from property import variants_layers as layers
@@ -50,6 +51,7 @@ FAMILIES = (
     values.activations, values.slopes, values.clips, arithmetic.arithmetic, arithmetic.products,
     graphs.opsets, graphs.names, graphs.sides,
     forms.ends, forms.types, forms.constants, forms.passing, forms.structures,
+    divisive.normalizations,
 )  # fmt: skip
 
 

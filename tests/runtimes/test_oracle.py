@@ -80,6 +80,8 @@ CASES: list[tuple[str, list[Any], dict[str, Any]]] = [
     ("LessOrEqual", [X, Y], {}),
     ("MatMul", [X, whole(10, 3)], {}),
     ("Max", [X, Y, np.float32(2)], {}),
+    ("MaxPool", [X], {"kernel_shape": [2, 2], "strides": [2, 1]}),
+    ("MaxPool", [X], {"kernel_shape": [3, 2], "pads": [1, 0, 2, 1], "strides": [1, 3]}),
     ("Min", [X, Y, np.float32(-2)], {}),
     ("Neg", [X], {}),
     ("Not", [BOOL], {}),
