@@ -1,7 +1,7 @@
 """CompressAI's codecs, trained for a few hundred steps, then exported and compared: prints a Markdown table.
 
     python tests/bench/trained.py --data PHOTOGRAPHS --pictures PICTURES --out DIR [CODEC:N:M ...] [--steps 400]
-        [--legs cpu,cpu:opt=off,...]
+        [--scope hyperprior] [--legs cpu,cpu:opt=off,...]
 
 Training makes the medians of the entropy bottleneck fractional and the scales mean something; it is far too short for
 the rates that the codecs are known for. Checkpoints are written as CompressAI's own trainer does it, and stay in DIR:
@@ -12,14 +12,12 @@ middle of SIDE pixels a side.
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from costs import compare, export  # type: ignore[import-not-found]
 from PIL import Image
 
 from nvc_check.models.training.crops import moving_crops
@@ -87,32 +85,22 @@ def fractional(state: dict[str, torch.Tensor]) -> str:
     return f"{int((medians != medians.round()).sum())} of {len(medians)} fractional"
 
 
-def measured(codec: str, file: Path, pictures: Path, legs: str) -> list[str]:
+def measured(codec: str, file: Path, pictures: Path, legs: str, scope: str) -> list[str]:
     """The table's cells, by the two commands that a user gives."""
-    package, report = file.with_suffix(".pkg"), file.with_suffix(".json")
-    command = [str(Path(sys.executable).with_name("nvc-check"))]
-    words = [*command, "export", str(file), "--out", str(package)]
-    exported = subprocess.run(words, check=False, capture_output=True, text=True)
-    if exported.returncode:
-        return [codec, *["refused"] * 5, exported.stderr.strip()]
-    targets = next(line for line in exported.stdout.splitlines() if line.startswith("exact for"))
-    against = ["--input", str(pictures), "--providers", legs, "--json", str(report)]
-    subprocess.run([*command, "compare", str(package), *against], check=False, stdout=subprocess.DEVNULL)
-    found = json.loads(report.read_text())
-    fp32, integers = (next(each for each in found["rate"] if each["path"] == path) for path in ("fp32", "int"))
-    bits = 100 * (integers["bits"] / fp32["bits"] - 1)
-    decibels = integers["psnr"] - fp32["psnr"]
-    # at scope hyperprior frames are FP32 on this path too
-    results = [each for each in found["results"] if each["path"] == "int" and each["tensor"] != "frame"]
-    counts = [sum(each[key] for each in results) for key in ("values", "mismatched")]
+    package = file.with_suffix(".pkg")
+    targets, _ = export(str(file), package, "--scope", scope)
+    if targets.startswith("refused"):
+        return [codec, *["refused"] * 5, targets]
+    found = compare(package, pictures, legs, file.with_suffix(".json"))
     state = torch.load(file, weights_only=True)["state_dict"]
     return [
         codec,
         fractional(state),
-        f"{bits:+.3f} %",
-        f"{decibels:+.3f}",
-        *(f"{count:,}" for count in counts),
-        targets.removeprefix("exact for "),
+        f"{found.bits:+.3f} %",
+        f"{found.decibels:+.3f}",
+        f"{found.values:,}",
+        f"{found.differ:,}",
+        targets,
     ]
 
 
@@ -123,6 +111,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, required=True, help="photographs to measure on")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--scope", default="hyperprior")
     parser.add_argument("--legs", default="cpu,cpu:opt=off,cpu:flavour=carrier,openvino,wasm")
     args = parser.parse_args()
     chosen = args.out / "pictures"
@@ -140,7 +129,7 @@ def main() -> None:
             part = file.with_suffix(".part")
             torch.save({"epoch": 0, "state_dict": state}, part)
             part.replace(file)
-        print("| " + " | ".join(measured(codec, file, chosen, args.legs)) + " |", flush=True)
+        print("| " + " | ".join(measured(codec, file, chosen, args.legs, args.scope)) + " |", flush=True)
 
 
 if __name__ == "__main__":
