@@ -132,6 +132,8 @@ def _depth_to_space(attributes: Attributes, x: Array) -> Array:
 
 def _split(attributes: Attributes, x: Array, sizes: Array | None = None) -> list[Array]:
     axis = attributes.get("axis", 0)
+    if sizes is None and "split" in attributes:  # before opset 13
+        sizes = np.array(attributes["split"])
     if sizes is None:
         count = attributes["num_outputs"]
         part = -(-x.shape[axis] // count)

@@ -145,6 +145,9 @@ def test_a_split_that_only_its_outputs_count() -> None:
     model = model_of("Split", [X], axis=3, outputs=5)
     got = ExactGraph(model)({"in_0": X}).values()
     assert all(np.array_equal(ours, theirs) for ours, theirs in zip(got, np.split(X, 5, axis=3), strict=True))
+    model = model_of("Split", [X], axis=3, outputs=3, split=[2, 5, 3])  # before opset 13
+    got = ExactGraph(model)({"in_0": X}).values()
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(got, np.split(X, [2, 7], axis=3), strict=True))
 
 
 @pytest.mark.parametrize("op_type", ["Conv", "MatMul"])
