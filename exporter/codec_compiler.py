@@ -10,16 +10,15 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from nvc_check.exporter.analysis_graph import analysis_graph
+from nvc_check.exporter.analysis_graph import DIFFERENCE, analysis_graph
 from nvc_check.exporter.entropy_graph import entropy_graph
-from nvc_check.exporter.frame_graph import Y_MAX, Latents, frame_graph
+from nvc_check.exporter.frame_graph import Y_MAX, Latents, frame_graph, motion_of
 from nvc_check.exporter.frozen_tables import freeze_tables
 from nvc_check.exporter.lower.values import PlannedLayer
 from nvc_check.exporter.network.torch_export import export_codec
 from nvc_check.exporter.quantize.calibration import calibrate
 from nvc_check.models.artifacts.package import FLAVOURS, Part, graph_name
 from nvc_check.models.codecs.architectures import Codec
-from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.precision import Precisions
 
 
@@ -55,12 +54,8 @@ def compile_codec(
         ExportRefusedError: an operator without exact form, by name; a bound that cannot hold.
         UsageError: no calibration pictures; a pattern of `precisions` that fits no layer.
     """
-    if scope == "codec" and not codec.analysis_graphs():
-        raise ExportRefusedError(
-            f"{codec.name}: scope codec, which encodes too, is for image codecs in this version; --scope decoder"
-        )
     progress("calibration")
-    samples = calibrate(codec, calibration)
+    samples = calibrate(codec, calibration, analysis=scope == "codec")
     progress("FP32 graphs")
     made = CompiledCodec(export_codec(codec, analysis=scope == "codec"), {}, {}, {}, ())
     layers: list[PlannedLayer] = []
@@ -85,13 +80,18 @@ def compile_codec(
             latents = Latents(made.parts, samples.latents)
             frame = frame_graph(name, module, made.fp32[name], latents, precisions.within(name))
             add(name, frame.flavours, frame.layers)
-    if scope == "codec":
-        (part,) = made.parts
-        for name in codec.analysis_graphs():
-            progress(f"{name}, integer")
-            limits = made.parts[part]
-            analysis = analysis_graph(name, made.fp32[name], samples.pictures, limits, precisions.within(name))
-            made.parts[part] = replace(limits, y_exponent=analysis.y_exponent)
-            add(name, analysis.made.flavours, analysis.made.layers)
+    for part in codec.hyperpriors if scope == "codec" else ():
+        name = graph_name(part, "analysis")
+        progress(f"{name}, integer")
+        seen, known = samples.seen[name], made.parts[part]
+        motion = None
+        if DIFFERENCE in seen[0]:
+            predicted = "inter_frame"
+            module = codec.frame_graphs(native=False)[predicted]
+            latents = Latents(made.parts, samples.latents)
+            motion = motion_of(predicted, module, made.fp32[predicted], latents, precisions.within(predicted))
+        analysis = analysis_graph(name, made.fp32[name], seen, known, precisions.within(name), motion)
+        made.parts[part] = replace(known, y_exponent=analysis.y_exponent, sees_flow="flow" in seen[0])
+        add(name, analysis.made.flavours, analysis.made.layers)
     precisions.check(layer.name for layer in layers)
     return replace(made, layers=tuple(layers))

@@ -24,7 +24,7 @@ from nvc_check.exporter.lower.writing import times
 from nvc_check.exporter.network.model import prepared_source
 from nvc_check.exporter.network.torch_export import part_of_graph
 from nvc_check.exporter.warp.graph import SCALE_EXPONENT
-from nvc_check.exporter.warp.prediction import Prediction, channels, predicted_frame, reference_input
+from nvc_check.exporter.warp.prediction import Prediction, predicted, predicted_frame, reference_input
 from nvc_check.models.artifacts.package import FLAVOURS, FRAME_PEAK, Part
 from nvc_check.models.codecs.video import InterDecoders
 from nvc_check.models.precision import Precisions
@@ -93,28 +93,70 @@ def _inter_graph(
     name: str, graph: InterDecoders, fp32: ir.Model, latents: Latents, precisions: Precisions
 ) -> FrameGraph:
     """Of what makes a picture from motion, residual and the reference."""
-    prediction = Prediction.of(graph, name)
-    roles = {
-        "motion": (1.0, FixedGrid((*[prediction.flow_exponent] * 2, SCALE_EXPONENT), -WIDE - 1, WIDE)),
-        "residual": (float(FRAME_PEAK), FixedGrid(RESIDUAL_EXPONENT, -WIDE - 1, WIDE)),
-    }
-    read = {}
-    for decoder, entries in graph.decoders.items():
-        own = _prefixed(part_of_graph(fp32, [decoder], entries), decoder)
-        read[decoder] = _decoder(own, decoder, *roles[decoder], latents, precisions)
+    motion = motion_of(name, graph, fp32, latents, precisions)
+    grid = FixedGrid(RESIDUAL_EXPONENT, -WIDE - 1, WIDE)
+    residual = _part_of(graph, fp32, "residual", float(FRAME_PEAK), grid, latents, precisions)
     made = {}
     for flavour in FLAVOURS:
-        inputs = {entry: reader.latent_input(entry) for reader, _ in read.values() for entry in reader.inputs}
+        inputs = {entry: part.reader.latent_input(entry) for part in (motion, residual) for entry in part.reader.inputs}
         given = reference_input()
         writer = GraphWriter(name, [*inputs.values(), given])
         values: dict[str, ir.Value] = {}
-        real = {}
-        for decoder, (reader, outputs) in read.items():
-            reader.follow(writer, flavour, inputs, values)
-            real[decoder] = times(writer, values[outputs[decoder].name], np.exp2(outputs[decoder].unit), decoder)
-        flow, scale = (channels(writer, real["motion"], *span) for span in ((0, 2, "flow"), (2, 3, "scale")))
-        made[flavour] = predicted_frame(writer, given, (flow, scale), real["residual"], prediction)
-    return FrameGraph(made, tuple(layer for reader, _ in read.values() for layer in reader.layers))
+        moved, left = (part.real(writer, flavour, inputs, values) for part in (motion, residual))
+        made[flavour] = predicted_frame(writer, motion.predicted(writer, given, moved), left)
+    return FrameGraph(made, (*motion.reader.layers, *residual.reader.layers))
+
+
+@dataclass(frozen=True)
+class InterPart:
+    """A decoder of motion or residual, as it was read."""
+
+    reader: GraphReader
+    output: Known
+    name: str
+
+    def real(
+        self, writer: GraphWriter, flavour: str, inputs: Mapping[str, ir.Value], values: dict[str, ir.Value]
+    ) -> ir.Value:
+        """What it gives, float32 real numbers on their grids."""
+        self.reader.follow(writer, flavour, inputs, values)
+        return times(writer, values[self.output.name], np.exp2(self.output.unit), self.name)
+
+
+@dataclass(frozen=True)
+class Motion(InterPart):
+    """`prediction`: how a reference is warped by it."""
+
+    prediction: Prediction
+
+    def predicted(self, writer: GraphWriter, reference: ir.Value, real: ir.Value) -> ir.Value:
+        return predicted(writer, reference, real, self.prediction)
+
+
+def motion_of(name: str, graph: InterDecoders, fp32: ir.Model, latents: Latents, precisions: Precisions) -> Motion:
+    """The decoder of motion alone, of the predicted frames' graph.
+
+    Raises:
+        ExportRefusedError: a node without exact form, by name; a flow unit that is no power of two.
+    """
+    prediction = Prediction.of(graph, name)
+    grid = FixedGrid((*[prediction.flow_exponent] * 2, SCALE_EXPONENT), -WIDE - 1, WIDE)
+    part = _part_of(graph, fp32, "motion", 1.0, grid, latents, precisions)
+    return Motion(part.reader, part.output, part.name, prediction)
+
+
+def _part_of(
+    graph: InterDecoders,
+    fp32: ir.Model,
+    name: str,
+    gain: float,
+    grid: FixedGrid,
+    latents: Latents,
+    precisions: Precisions,
+) -> InterPart:
+    own = _prefixed(part_of_graph(fp32, [name], graph.decoders[name]), name)
+    reader, outputs = _decoder(own, name, gain, grid, latents, precisions)
+    return InterPart(reader, outputs[name], name)
 
 
 def _decoder(

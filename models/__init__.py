@@ -7,6 +7,7 @@ atomic      Files and folders that appear whole or not at all, and never in the 
 digest      SHA-256 of files, tensors and JSON documents, the same on every machine
 errors      What can go wrong, and the exit code the shell sees
 grid        Dyadic grids: value = integer x 2^e
+motion      Motion by block matching on 8-bit integers: the same flow on every machine, for encoders that are shown it
 precision   Bits of weights and activations, of a whole graph and of single layers
 text        Text that any file can hold, whatever the system's names and encodings are
 """

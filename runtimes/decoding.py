@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nvc_check.models.artifacts.package import ANALYSIS, OUTPUT, USER_GRAPH, Package, graph_name, tensor_name
+from nvc_check.models.artifacts.package import OUTPUT, USER_GRAPH, Package, graph_name, tensor_name
 from nvc_check.models.artifacts.symbols import PICTURE
 from nvc_check.models.artifacts.tables import indexes_from_scales
 from nvc_check.models.digest import in_32_bits
 from nvc_check.models.errors import RunFailedError
+from nvc_check.models.motion import block_flow
 from nvc_check.runtimes.encoding import Rounded, y_symbols, z_symbols
 from nvc_check.runtimes.leg import Engine, Tensors
 from nvc_check.runtimes.loaded import LoadedGraphs, finite
@@ -27,7 +28,7 @@ class Decoder:
     The tensors are `indexes` int32, `means` (float32 on fp32, int32 on int) where the codec has them, with the part's
     prefix in a video codec, and `frame` (1, 3, H, W): float32, unclamped, or on the integer path at scope decoder int32
     in [0, 255]. At scope hyperprior the frame graphs are FP32, so an integer-only engine gives no frame. At scope codec
-    also `y` and `z` int32, the symbols that the leg itself makes of the picture.
+    also `y` and `z` int32, the symbols that the leg itself makes of the picture; of a video codec on the integer path.
     """
 
     def __init__(self, engine: Engine, package: Package, path: str) -> None:
@@ -38,7 +39,9 @@ class Decoder:
         self._integer_frames = path == "int" and manifest.integer_frames
         frames = FRAME_GRAPHS[manifest.kind] if "fp32" in engine.paths or self._integer_frames else ()
         names = [graph_name(part, "entropy") for part in manifest.parts] + list(frames)
-        names += [ANALYSIS] if manifest.integer_symbols else []
+        # the references of FP32 legs differ, so that what these would encode says nothing
+        encodes = manifest.integer_symbols and (path == "int" or manifest.kind == "image")
+        names += [graph_name(part, "analysis") for part in manifest.parts] if encodes else []
         self.graphs = LoadedGraphs(engine, package, path, names)
         self._reference: NDArray[Any] | None = None
 
@@ -50,13 +53,14 @@ class Decoder:
             RunFailedError: the engine failed, or gave NaN or infinite values.
         """
         tensors: Tensors = {}
-        if PICTURE in symbols and ANALYSIS in self.graphs:
-            tensors |= {name: rounded.symbols for name, rounded in self.encode(symbols[PICTURE]).items()}
         inputs: Tensors = {}
         parts = [part for part in self._parts if f"{part}.z" in symbols]
         if not parts:
             found, expected = ", ".join(sorted(symbols)) or "nothing", ", ".join(self._parts)
             raise RunFailedError(f"symbols of a frame: found {found}, expected y and z of {expected}")
+        if PICTURE in symbols and graph_name(parts[0], "analysis") in self.graphs:
+            made = self.encode(symbols[PICTURE], predicted="residual" in parts)
+            tensors |= {name: rounded.symbols for name, rounded in made.items()}
         for part in parts:
             prefix = f"{part}." if len(parts) > 1 else ""
             inputs[f"{prefix}y"] = symbols[f"{part}.y"]
@@ -68,27 +72,46 @@ class Decoder:
         graph = _frame_graph(parts)
         if graph in self.graphs:
             if "residual" in parts:
-                if self._reference is None:
-                    raise RunFailedError("a predicted frame came before any keyframe")
-                inputs["reference"] = self._reference
+                inputs["reference"] = self._known_reference()
             frame = finite("frame", self.graphs.run(graph, inputs)["frame"])
             tensors["frame"] = frame
             if "image" not in parts:
                 self._reference = frame
         return tensors
 
-    def encode(self, picture: NDArray[Any]) -> dict[str, Rounded]:
-        """`y` and `z` of a padded picture, (1, 3, H, W) int32 in [0, 255], at scope codec.
+    def encode(self, picture: NDArray[Any], *, predicted: bool = False) -> dict[str, Rounded]:
+        """At scope codec `y` and `z` of a padded picture, (1, 3, H, W) int32 in [0, 255]; of a video codec those of
+        motion and residual where it is `predicted` from the last decoded frame, else a keyframe's.
 
         Raises:
-            RunFailedError: the engine failed, or gave NaN or infinite values.
+            RunFailedError: the engine failed, or gave NaN or infinite values; no frame to predict from.
         """
-        ((name, part),) = self._parts.items()
-        latents = self.graphs.run(ANALYSIS, {PICTURE: picture})
-        z = z_symbols(finite("z", latents["z"]), part, self._path)
-        _, means, _ = self._parameters(name, z.symbols)
-        y = y_symbols(finite("y", latents["y"]), means, part, self._path)
-        return {tensor_name(name, "y"): y, tensor_name(name, "z"): z}
+        seen: Tensors = {PICTURE: picture}
+        if not predicted:
+            first = next(iter(self._parts))
+            return self._latents(first, seen)[0]
+        reference = self._known_reference()
+        seen["reference"] = reference
+        flow = {"flow": block_flow(picture, reference)} if self._parts["motion"].sees_flow else {}
+        motion, means = self._latents("motion", {**seen, **flow})
+        moved = {"motion.y": motion[tensor_name("motion", "y")].symbols, "motion.means": means}
+        residual, _ = self._latents("residual", {**seen, **moved})
+        return {**motion, **residual}
+
+    def _latents(self, part: str, seen: Tensors) -> tuple[dict[str, Rounded], NDArray[Any]]:
+        """(symbols, means as the frame graph takes them) of what an analysis graph gives."""
+        latents = self.graphs.run(graph_name(part, "analysis"), seen)
+        limits = self._parts[part]
+        z = z_symbols(finite("z", latents["z"]), limits, self._path)
+        _, means, given_means = self._parameters(part, z.symbols)
+        y = y_symbols(finite("y", latents["y"]), means, limits, self._path)
+        known = np.zeros_like(y.symbols) if given_means is None else given_means
+        return {tensor_name(part, "y"): y, tensor_name(part, "z"): z}, known
+
+    def _known_reference(self) -> NDArray[Any]:
+        if self._reference is None:
+            raise RunFailedError("a predicted frame came before any keyframe")
+        return self._reference
 
     def _parameters(self, part: str, z: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]:
         """(indexes int32, means as the path gives them, means as the frame graph takes them)."""

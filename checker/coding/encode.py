@@ -58,6 +58,7 @@ class Encoder:
         }
         self._decoder = Decoder(Oracle("qdq", manifest.exact), package, "int") if manifest.integer_frames else None
         self._integer_symbols = manifest.integer_symbols
+        self._begun = False  # a keyframe, at scope codec
         self._references: dict[str, torch.Tensor] = {}
 
     def encode(self, frame: Float32) -> dict[str, Coded]:
@@ -68,6 +69,7 @@ class Encoder:
     def restart(self) -> None:
         """A video codec's next frame is a keyframe again."""
         self._references.clear()
+        self._begun = False
 
     def _encode(self, path: str, frame: torch.Tensor) -> Coded:
         symbols: dict[str, Int32] = {}
@@ -100,17 +102,23 @@ class Encoder:
         return Coded(symbols, bits, decoded.numpy(), clipped)
 
     def _encode_exactly(self, path: str, frame: torch.Tensor) -> Coded:
-        """Of a codec of one part, the picture in 8-bit steps."""
+        """The picture in 8-bit steps, a video codec's predicted from the last one."""
         assert self._decoder is not None
-        ((part, limits),) = self._parts.items()
-        made = self._decoder.encode(picture_of(frame.numpy()))
-        y, z = (made[tensor_name(part, name)] for name in ("y", "z"))
-        indexes, _ = self._parameters(path, part, z.symbols)
-        bits = self._tables[part].y_bits(y.symbols, indexes) + self._tables[part].z_bits(z.symbols)
-        symbols = {f"{part}.y": y.symbols, f"{part}.z": z.symbols}
-        clipped = {f"{part}.z": Clipping.of(z.unlimited, limits.z_min, limits.z_max)}
-        if limits.y_min is not None and limits.y_max is not None:
-            clipped[f"{part}.y"] = Clipping.of(y.unlimited, limits.y_min, limits.y_max)
+        made = self._decoder.encode(picture_of(frame.numpy()), predicted=self._begun)
+        self._begun = self._is_video
+        symbols: dict[str, Int32] = {}
+        clipped: dict[str, Clipping] = {}
+        bits = 0.0
+        for part, limits in self._parts.items():
+            if tensor_name(part, "z") not in made:
+                continue
+            y, z = (made[tensor_name(part, name)] for name in ("y", "z"))
+            indexes, _ = self._parameters(path, part, z.symbols)
+            bits += self._tables[part].y_bits(y.symbols, indexes) + self._tables[part].z_bits(z.symbols)
+            symbols |= {f"{part}.y": y.symbols, f"{part}.z": z.symbols}
+            clipped[f"{part}.z"] = Clipping.of(z.unlimited, limits.z_min, limits.z_max)
+            if limits.y_min is not None and limits.y_max is not None:
+                clipped[f"{part}.y"] = Clipping.of(y.unlimited, limits.y_min, limits.y_max)
         decoded = self._decoder.decode(symbols)["frame"].astype(np.float32) / np.float32(FRAME_PEAK)
         return Coded(symbols, bits, decoded, clipped)
 

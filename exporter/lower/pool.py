@@ -29,8 +29,8 @@ def max_pool(site: Site) -> Known:
 
     def move(array: Float64) -> Float64:
         around = np.pad(array, ((0, 0), (0, 0), pads[::2], pads[1::2]), constant_values=-np.inf)
-        windows = sliding_window_view(around, taps, (2, 3))[:, :, :: strides[0], :: strides[1]]
-        largest: Float64 = windows.max(axis=(4, 5))
+        windows = sliding_window_view(around, taps, (2, 3))  # type: ignore[call-overload]
+        largest: Float64 = windows[:, :, :: strides[0], :: strides[1]].max(axis=(4, 5))
         return largest
 
     def write(graph: GraphWriter, integers: ir.Value, zero: int) -> ir.Value:

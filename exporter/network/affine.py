@@ -1,4 +1,4 @@
-"""Factors and shifts of channels behind a layer, taken into its weights and bias."""
+"""Factors and shifts of channels, taken into the weights and biases of the layers beside them."""
 
 from __future__ import annotations
 
@@ -34,6 +34,39 @@ def take_in_affine(graph: ir.Graph, node: ir.Node) -> bool:
     ir.convenience.replace_all_uses_with(reader.outputs[0], node.outputs[0], replace_graph_outputs=True)
     graph.remove(reader, safe=True)
     node.outputs[0].name = name  # an output of the graph may be called so
+    return True
+
+
+def take_in_factor(graph: ir.Graph, node: ir.Node) -> bool:
+    """A factor of each channel in front of a Conv or ConvTranspose, into its weights; what pads with zeros stays."""
+    source = node.inputs[0]
+    factor = None if source is None else source.producer()
+    if (
+        source is None
+        or factor is None
+        or only_reader(graph, source) is not node
+        or factor.op_type not in ("Mul", "Div")
+    ):
+        return False
+    group, weight = node.attributes.get("group"), array_of(node.inputs[1])
+    constants = [array_of(value) for value in factor.inputs]
+    before = next((v for v, c in zip(factor.inputs, constants, strict=True) if c is None), None)
+    if weight is None or before is None or (factor.op_type == "Div" and constants[1] is None):
+        return False
+    groups = 1 if group is None else int(group.value)
+    width = weight.shape[0] if node.op_type == "ConvTranspose" else weight.shape[1] * groups
+    by = by_channel(next((c for c in constants if c is not None), None), before, width)
+    if by is None or (by == 0).any() or not np.isfinite(by).all():
+        return False
+    by = 1 / by if factor.op_type == "Div" else by
+    if node.op_type == "ConvTranspose":
+        scaled = weight * by.reshape(-1, 1, 1, 1)
+    else:  # of each group's outputs, those channels that it reads
+        apart = weight.reshape(groups, -1, *weight.shape[1:]) * by.reshape(groups, 1, -1, 1, 1)
+        scaled = apart.reshape(weight.shape)
+    set_constant(graph, node, 1, scaled)
+    node.replace_input_with(0, before)
+    graph.remove(factor, safe=True)
     return True
 
 

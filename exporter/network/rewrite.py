@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from nvc_check.exporter.network.affine import take_in_affine
+from nvc_check.exporter.network.affine import take_in_affine, take_in_factor
 from nvc_check.exporter.network.averages import as_convolution
 from nvc_check.exporter.network.equalize import equalize
 from nvc_check.exporter.network.graphs import LAYERS, array_of, only_reader
@@ -31,6 +31,10 @@ def simplify(graph: ir.Graph, *, open_size: bool) -> None:
     for node in list(graph):
         if node.op_type in LAYERS[:3]:
             while take_in_affine(graph, node):
+                pass
+    for node in list(graph):
+        if node.op_type in LAYERS[:2] and not node.domain:
+            while take_in_factor(graph, node):
                 pass
     join_functions(graph, OURS)
     for node in list(graph):

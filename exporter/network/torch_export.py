@@ -34,11 +34,13 @@ class TorchGraph:
         inputs: name -> channels, in the order of `forward`. All are (1, channels, height, width) int32, those whose
             name ends in `means` float32.
         outputs: names of what `forward` gives.
+        sides: height and width of the example.
     """
 
     module: nn.Module
     inputs: Mapping[str, int]
     outputs: Sequence[str]
+    sides: tuple[int, int] = LATENT
 
 
 class EntropyGraph(nn.Module):
@@ -79,7 +81,7 @@ def export_codec(codec: Codec, *, analysis: bool = False) -> dict[str, ir.Model]
         inputs = {entry: channels[entry] for entry in module.inputs if entry in channels}
         graphs[name] = TorchGraph(module, inputs, module.outputs)
     for name, module in codec.analysis_graphs().items() if analysis else ():
-        graphs[name] = TorchGraph(module, {"picture": 3}, module.outputs)
+        graphs[name] = TorchGraph(module, module.channels, module.outputs, PICTURE)
     models = export_graphs(graphs)
     for name, module in frames.items():
         if isinstance(module, InterDecoders):
@@ -94,8 +96,7 @@ def export_graphs(graphs: Mapping[str, TorchGraph]) -> dict[str, ir.Model]:
         height, width = (torch.export.Dim(f"{name}_{side}") for side in ("height", "width"))
         for entry, channels in graph.inputs.items():
             dtype = torch.float32 if entry.endswith("means") else torch.int32
-            sides = PICTURE if entry == "picture" else LATENT
-            examples.append(torch.zeros(1, channels, *sides, dtype=dtype))
+            examples.append(torch.zeros(1, channels, *graph.sides, dtype=dtype))
             shapes.append({2: height, 3: width})
             inputs.append(f"{name}/{entry}")
         outputs += [f"{name}/{output}" for output in graph.outputs]

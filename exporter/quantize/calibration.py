@@ -6,7 +6,7 @@ that they lead to the same integers, and from these to the same package.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -15,10 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from nvc_check.exporter.parallel import on_all_cores
-from nvc_check.models.artifacts.package import FRAME_PEAK
 from nvc_check.models.codecs.architectures import Codec
 from nvc_check.models.errors import UsageError
+from nvc_check.models.motion import block_flow
 
+Seen = dict[str, NDArray[np.int32]]
 Coded = tuple[str, NDArray[np.int64], NDArray[np.float64]]
 
 SIDE = 384  # pixels: the middle of a picture that is coded, at most; float64 is slow
@@ -35,32 +36,37 @@ class Calibration:
     Attributes:
         symbols: z, (1, N, h, w) int64 each.
         latents: y_hat, (1, M, H, W) float64 each.
-        pictures: that were coded, (1, 3, h, w) int32 in [0, 255].
+        seen: analysis graph -> its inputs, by name, (1, C, h, w) int32 each; empty where nobody asked.
     """
 
     symbols: dict[str, list[NDArray[np.int64]]]
     latents: dict[str, list[NDArray[np.float64]]]
-    pictures: list[NDArray[np.int32]]
+    seen: dict[str, list[Seen]]
 
 
-def calibrate(codec: Codec, pictures: Iterable[NDArray[np.float32]]) -> Calibration:
+def calibrate(codec: Codec, pictures: Iterable[NDArray[np.float32]], *, analysis: bool = False) -> Calibration:
     """Codes `pictures`.
 
     Args:
+        analysis: keep what the encoder saw.
         pictures: (1, 3, H, W) float32 in [0, 1], sides multiples of `codec.multiple`. A video codec codes each as a
             keyframe, and the picture moved by a few pixels as the frame after it.
 
     Raises:
         UsageError: no pictures.
     """
-    found = Calibration({part: [] for part in codec.hyperpriors}, {part: [] for part in codec.hyperpriors}, [])
+    graphs = {name: module.inputs for name, module in codec.analysis_graphs().items()} if analysis else {}
+    symbols: dict[str, list[NDArray[np.int64]]] = {part: [] for part in codec.hyperpriors}
+    latents: dict[str, list[NDArray[np.float64]]] = {part: [] for part in codec.hyperpriors}
+    found = Calibration(symbols, latents, {name: [] for name in graphs})
     codec.model.double()
     try:
         pairs = zip(pictures, cycle(SHIFTS), strict=False)
-        for picture, coded in on_all_cores(lambda pair: _coded(codec, *pair), pairs):
-            found.pictures.append(picture)
-            for part, symbols, y_hat in coded:
-                found.symbols[part].append(symbols)
+        for seen, coded in on_all_cores(lambda pair: _coded(codec, graphs, *pair), pairs):
+            for name, inputs in seen.items():
+                found.seen[name].append(inputs)
+            for part, z, y_hat in coded:
+                found.symbols[part].append(z)
                 found.latents[part].append(y_hat)
     finally:
         codec.model.float()  # as it was, bit for bit
@@ -69,8 +75,10 @@ def calibrate(codec: Codec, pictures: Iterable[NDArray[np.float32]]) -> Calibrat
     return found
 
 
-def _coded(codec: Codec, picture: NDArray[np.float32], shift: tuple[int, int]) -> tuple[NDArray[np.int32], list[Coded]]:
-    """(what was coded of the picture, (part, z, y_hat) in the order of coding)."""
+def _coded(
+    codec: Codec, graphs: Mapping[str, Sequence[str]], picture: NDArray[np.float32], shift: tuple[int, int]
+) -> tuple[dict[str, Seen], list[Coded]]:
+    """Of one picture: (what each of the analysis graphs `graphs` saw, (part, z, y_hat) in the order of coding)."""
     found: list[Coded] = []
 
     def code(part: str, y: torch.Tensor) -> torch.Tensor:
@@ -83,12 +91,19 @@ def _coded(codec: Codec, picture: NDArray[np.float32], shift: tuple[int, int]) -
         found.append((part, symbols.astype(np.int64), y_hat.numpy()))
         return y_hat
 
-    middle = _middle(picture)
-    frame = torch.from_numpy(middle).double()
-    reference = torch.round(codec.encode(frame, None, code) * STEPS) / STEPS
+    shown: dict[str, Seen] = {}
+
+    def see(name: str, inputs: dict[str, torch.Tensor]) -> None:
+        if name in graphs:
+            shown[name] = {key: torch.round(value).numpy().astype(np.int32) for key, value in inputs.items()}
+            if "flow" in graphs[name]:
+                shown[name]["flow"] = block_flow(shown[name]["picture"], shown[name]["reference"])
+
+    frame = torch.from_numpy(_middle(picture)).double()
+    reference = torch.round(codec.encode(frame, None, code, see) * STEPS) / STEPS
     if codec.kind == "video":
-        codec.encode(torch.roll(frame, shift, dims=(2, 3)), reference, code)
-    return np.rint(middle * FRAME_PEAK).astype(np.int32), found
+        codec.encode(torch.roll(frame, shift, dims=(2, 3)), reference, code, see)
+    return shown, found
 
 
 def _middle(picture: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -56,20 +56,17 @@ def reference_input() -> ir.Value:
     return ir.Value(name="reference", type=ir.TensorType(ir.DataType.INT32), shape=ir.Shape(SIDES))
 
 
-def predicted_frame(
-    graph: GraphWriter, given: ir.Value, motion: tuple[ir.Value, ir.Value], residual: ir.Value, prediction: Prediction
-) -> ir.Model:
-    """The finished graph: the reference `given`, warped by `motion`, flow and scale, plus the residual.
+def predicted(graph: GraphWriter, given: ir.Value, motion: ir.Value, prediction: Prediction) -> ir.Value:
+    """The reference `given`, warped: (1, 3, H, W) float32, 0..255 in steps of 1/4.
 
     Args:
-        motion: float32 (1, 2, H, W) and (1, 1, H, W), integers of 16 bits in steps of 2^prediction.flow_exponent and
+        motion: float32 (1, 3, H, W), flow and scale, integers of 16 bits in steps of 2^prediction.flow_exponent and
             2^SCALE_EXPONENT.
-        residual: (1, 3, H, W) float32, 8-bit steps of the picture on a grid of at least 2^-6.
     """
-    flow, scale = motion
+    flow, scale = (channels(graph, motion, *span) for span in ((0, 2, "flow"), (2, 3, "scale")))
     real = graph.op("Cast", given, name="reference_float", to=ir.DataType.FLOAT)
     reference = graph.op("Clip", real, graph.scalar(0), graph.scalar(FRAME_PEAK), name="reference_clipped")
-    predicted = write_warp(
+    return write_warp(
         graph,
         reference,
         flow,
@@ -79,7 +76,13 @@ def predicted_frame(
         flow_exponent=prediction.flow_exponent,
         flow_unit=prediction.flow_unit,
     )
-    total = graph.op("Add", predicted, residual, name="frame_quarters")
+
+
+def predicted_frame(graph: GraphWriter, made: ir.Value, residual: ir.Value) -> ir.Model:
+    """The finished graph: what was predicted plus the residual, (1, 3, H, W) float32, 8-bit steps of the picture on a
+    grid of at least 2^-6.
+    """
+    total = graph.op("Add", made, residual, name="frame_quarters")
     half = graph.op("Add", total, graph.scalar(0.5), name="frame_half")
     steps = graph.op("Floor", half, name="frame_floor")
     picture = graph.op("Clip", steps, graph.scalar(0), graph.scalar(FRAME_PEAK), name="frame_clipped")

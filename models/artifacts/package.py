@@ -6,7 +6,7 @@ tables.npz         frozen integer CDFs, thresholds, offsets; never rebuilt on th
 codec.safetensors  all weights (float16-representable), for the torch leg and for encoding
 fp32/              entropy.onnx, frame.onnx
 int/               entropy.qdq.onnx, entropy.carrier.onnx; at scope decoder also frame.qdq.onnx, frame.carrier.onnx, at
-                   scope codec also analysis.qdq.onnx, analysis.carrier.onnx (and fp32/analysis.onnx)
+                   scope codec also analysis.qdq.onnx, analysis.carrier.onnx (of an image codec fp32/analysis.onnx too)
 
 Of a user's ONNX decoder: manifest.json, certificate.json, fp32/decoder.onnx, int/decoder.qdq.onnx and .carrier.onnx.
 """
@@ -32,7 +32,6 @@ FLAVOURS = ("qdq", "carrier")
 KINDS = {"image": ("image",), "video": ("keyframe", "motion", "residual"), "graph": ()}  # and their parts
 MOST_MULTIPLE, MOST_EXPONENT = 1024, 126
 SCOPES = ("hyperprior", "decoder", "codec")  # each has all that the one before has
-ANALYSIS = "analysis"  # the graph that makes latents of pictures, at scope codec
 USER_GRAPH = "decoder"  # the graph of a package of kind `graph`
 OUTPUT = "output/"  # in front of the name of what it gives
 MOST_DECIBELS = 999.0  # what stands for no difference
@@ -50,6 +49,7 @@ class Part:
         means_exponent: e of the int32 means; None where the codec has no means.
         y_min, y_max: scope decoder: range to which the frame graphs clip the symbols y; the encoder clamps alike.
         y_exponent: scope codec: e of the int32 y that the analysis graph gives.
+        sees_flow: scope codec: the analysis graph also takes the flow of models/motion.py.
     """
 
     y_channels: int
@@ -61,6 +61,7 @@ class Part:
     y_min: int | None = None
     y_max: int | None = None
     y_exponent: int | None = None
+    sees_flow: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class Manifest:
             del document["layers"]  # as before there were any
         for part in document["parts"].values():
             if part["y_exponent"] is None:
-                del part["y_exponent"]  # likewise
+                del part["y_exponent"], part["sees_flow"]  # likewise
         return document
 
     def check(self) -> None:
@@ -147,7 +148,7 @@ class Manifest:
         for name, part in self.parts.items():
             if min(part.y_channels, part.z_channels) < 1 or part.z_min > part.z_max:
                 raise ValueError(f"part {name} has {part.y_channels} channels, z from {part.z_min} to {part.z_max}")
-            if (part.y_exponent is not None) != self.integer_symbols or (self.integer_symbols and self.kind != "image"):
+            if (part.y_exponent is not None) != self.integer_symbols or (part.sees_flow and name != "motion"):
                 raise ValueError(f"part {name} of scope {self.scope} has y in steps of 2^{part.y_exponent}")
             exponents = part.scales_exponent, part.means_exponent or 0, part.y_exponent or 0
             if max(map(abs, exponents)) > MOST_EXPONENT:
@@ -224,7 +225,7 @@ class Package:
             if self.manifest.integer_frames:
                 names += ["frame"] if self.manifest.kind == "image" else ["keyframe_frame", "inter_frame"]
             if self.manifest.integer_symbols:
-                names.append(ANALYSIS)
+                names += [graph_name(part, "analysis") for part in self.manifest.parts]
         return [f"int/{name}.{flavour}.onnx" for name in names for flavour in FLAVOURS]
 
     def tables(self, part: str) -> Tables:

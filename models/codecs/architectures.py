@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from nvc_check.models.codecs.hyperprior import Hyperprior
-    from nvc_check.models.codecs.image import Code
+    from nvc_check.models.codecs.image import Code, Seen
 
 WEIGHTS: Final = Path(__file__).parents[1] / "weights"
 IMAGE_PARTS: Final = frozenset({"g_a", "g_s", "h_a", "h_s"})
@@ -54,11 +54,14 @@ class Codec(Protocol):
         ...
 
     def analysis_graphs(self) -> dict[str, Any]:
-        """Graph name -> torch module that makes latents of a picture; none where scope codec is not for it."""
+        """Graph name -> AnalysisGraph, as its encoder makes latents, by the names of its parts."""
         ...
 
-    def encode(self, frame: torch.Tensor, reference: torch.Tensor | None, code: Code) -> torch.Tensor:
-        """The reconstruction of `frame`; `code(part, y) -> y_hat` is called for each latent in coding order."""
+    def encode(self, frame: torch.Tensor, reference: torch.Tensor | None, code: Code, seen: Seen = ...) -> torch.Tensor:
+        """The reconstruction of `frame`; `code(part, y) -> y_hat` is called for each latent in coding order.
+
+        `seen` is told what each analysis graph would see.
+        """
         ...
 
 

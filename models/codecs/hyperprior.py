@@ -22,12 +22,14 @@ class Hyperprior:
         entropy_bottleneck, gaussian_conditional: CompressAI's entropy models of z and y.
         h_a: y -> z.
         h_s: z_hat -> (scales_hat, means), means None where the codec has none.
+        owner: the module that has the layers which h_a and h_s call.
     """
 
     entropy_bottleneck: Any
     gaussian_conditional: Any
     h_a: Callable[[torch.Tensor], torch.Tensor]
     h_s: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor | None]]
+    owner: Any
 
     @property
     def medians(self) -> torch.Tensor:

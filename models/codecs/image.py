@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -13,6 +13,12 @@ from nvc_check.models.codecs.hyperprior import Hyperprior
 PEAK = 255  # of a picture's integers
 Code = Callable[[str, torch.Tensor], torch.Tensor]
 """(part, y) -> y_hat: entropy coding of one latent, with the hyperprior of a path."""
+Seen = Callable[[str, dict[str, torch.Tensor]], None]
+"""Told what each analysis graph sees: (its name, its inputs, not rounded to steps yet)."""
+
+
+def unseen(name: str, inputs: dict[str, torch.Tensor]) -> None:
+    """Nobody asks."""
 
 
 class ImageCodec:
@@ -28,7 +34,7 @@ class ImageCodec:
         self.model = model
         self._has_means = has_means
         self.hyperpriors = {
-            "image": Hyperprior(model.entropy_bottleneck, model.gaussian_conditional, self._h_a, self._h_s)
+            "image": Hyperprior(model.entropy_bottleneck, model.gaussian_conditional, self._h_a, self._h_s, model)
         }
 
     def frame_graphs(self, native: bool) -> dict[str, nn.Module]:
@@ -37,11 +43,15 @@ class ImageCodec:
 
     def analysis_graphs(self) -> dict[str, nn.Module]:
         """Graph name -> module from a picture to its latents."""
-        return {"analysis": AnalysisGraph(self.model, self.hyperpriors["image"])}
+        picture = {"picture": (3, 1 / PEAK)}
+        return {"analysis": AnalysisGraph(self.model.g_a, self.hyperpriors["image"], picture)}
 
     @torch.inference_mode()
-    def encode(self, frame: torch.Tensor, reference: torch.Tensor | None, code: Code) -> torch.Tensor:
+    def encode(
+        self, frame: torch.Tensor, reference: torch.Tensor | None, code: Code, seen: Seen = unseen
+    ) -> torch.Tensor:
         """The reconstruction of frame: (1, 3, H, W) float32 in [0, 1], sides multiples of 64; no reference is used."""
+        seen("analysis", {"picture": frame * PEAK})
         decoded: torch.Tensor = self.model.g_s(code("image", self.model.g_a(frame)))
         return decoded
 
@@ -58,24 +68,34 @@ class ImageCodec:
 
 
 class AnalysisGraph(nn.Module):
-    """picture: (1, 3, H, W) int32 in [0, 255] -> y (1, M, H/16, W/16) and z less its medians (1, N, H/64, W/64), real.
+    """Integers that an encoder sees -> y: (1, M, H/16, W/16) and z less its medians: (1, N, H/64, W/64), real numbers.
 
     Rounded, half up or to even, z is the symbols; those of y are y less the means that z gives.
+
+    Args:
+        encoder: of all inputs, one behind the other along the channels.
+        inputs: name of a tensor (1, C, H, W) int32 -> (C, what one of its steps is to the encoder).
     """
 
-    inputs = ("picture",)
     outputs = ("y", "z")
 
-    def __init__(self, model: Any, hyperprior: Hyperprior) -> None:
+    def __init__(self, encoder: Any, hyperprior: Hyperprior, inputs: Mapping[str, tuple[int, float]]) -> None:
         super().__init__()
-        self.model = model  # owns the layers that h_a calls
-        self._g_a = model.g_a
+        self.inputs = tuple(inputs)
+        self.channels = {name: channels for name, (channels, _) in inputs.items()}
+        self.owner = hyperprior.owner  # of the layers that h_a calls
+        self.encoder = encoder
         self._h_a = hyperprior.h_a
+        steps = [step for channels, step in inputs.values() for _ in range(channels)]
+        self.steps: torch.Tensor
+        self.register_buffer("steps", torch.tensor(steps).reshape(1, -1, 1, 1))
         self.medians: torch.Tensor
         self.register_buffer("medians", hyperprior.medians)
 
-    def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        y: torch.Tensor = self._g_a(picture.to(torch.float32) * (1 / PEAK))
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        real = [each.to(torch.float32) for each in inputs]
+        seen = real[0] if len(real) == 1 else torch.cat(real, dim=1)
+        y: torch.Tensor = self.encoder(seen * self.steps)
         return y, self._h_a(y) - self.medians
 
 

@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from nvc_check.models.codecs.hyperprior import Hyperprior
-from nvc_check.models.codecs.image import Code, SynthesisGraph
+from nvc_check.models.codecs.image import PEAK, AnalysisGraph, Code, Seen, SynthesisGraph, unseen
+
+QUARTERS = 4  # of an 8-bit step: what a predicted picture is in steps of
 
 
 class VideoCodec:
@@ -34,27 +36,51 @@ class VideoCodec:
         return {"keyframe_frame": SynthesisGraph(self.model.img_decoder), "inter_frame": inter}
 
     def analysis_graphs(self) -> dict[str, nn.Module]:
-        """None: what a residual is taken from would have to be integers too."""
-        return {}
+        """Graph name -> module from what an encoder sees to its latents.
+
+        A residual is seen in quarters of 8-bit steps, as the integer warp gives its prediction; a flow in half pixels.
+        """
+        model, picture = self.model, (3, 1 / PEAK)
+        pictures = {"picture": picture, "reference": picture}
+        if self._sees_flow:
+            pictures["flow"] = (2, 0.5 / float(model.flow_unit))
+        seen = {
+            "keyframe": (model.img_encoder, {"picture": picture}),
+            "motion": (model.motion_encoder, pictures),
+            "residual": (model.res_encoder, {"difference": (3, 1 / (QUARTERS * PEAK))}),
+        }
+        return {
+            f"{part}_analysis": AnalysisGraph(encoder, self.hyperpriors[part], inputs)
+            for part, (encoder, inputs) in seen.items()
+        }
 
     @torch.inference_mode()
-    def encode(self, frame: torch.Tensor, reference: torch.Tensor | None, code: Code) -> torch.Tensor:
+    def encode(
+        self, frame: torch.Tensor, reference: torch.Tensor | None, code: Code, seen: Seen = unseen
+    ) -> torch.Tensor:
         """The reconstruction of frame: (1, 3, H, W) float32, sides multiples of 128; a keyframe without `reference`."""
         model = self.model
+        picture = frame * PEAK
         if reference is None:
+            seen("keyframe_analysis", {"picture": picture})
             keyframe: torch.Tensor = model.img_decoder(code("keyframe", model.img_encoder(frame)))
             return keyframe
+        before = reference.clamp(0, 1) * PEAK
+        seen("motion_analysis", {"picture": picture, "reference": before})
         motion_hat = code("motion", model.motion_encoder(self._motion_input(frame, reference)))
         predicted = model.forward_prediction(reference, model.motion_decoder(motion_hat))
+        seen("residual_analysis", {"difference": QUARTERS * (picture - predicted.clamp(0, 1) * PEAK)})
         residual_hat = code("residual", model.res_encoder(frame - predicted))
         decoded: torch.Tensor = predicted + model.res_decoder(torch.cat((residual_hat, motion_hat), dim=1))
         return decoded
 
+    @property
+    def _sees_flow(self) -> bool:
+        return hasattr(self.model, "motion_input")
+
     def _motion_input(self, frame: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
         shown: torch.Tensor = (
-            self.model.motion_input(frame, reference)
-            if hasattr(self.model, "motion_input")
-            else torch.cat((frame, reference), dim=1)
+            self.model.motion_input(frame, reference) if self._sees_flow else torch.cat((frame, reference), dim=1)
         )
         return shown
 
@@ -117,4 +143,4 @@ def _hyperprior(module: Any) -> Hyperprior:
     def h_s(z_hat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return module.hyper_decoder_scale(z_hat), module.hyper_decoder_mean(z_hat)
 
-    return Hyperprior(module.entropy_bottleneck, module.gaussian_conditional, module.hyper_encoder, h_s)
+    return Hyperprior(module.entropy_bottleneck, module.gaussian_conditional, module.hyper_encoder, h_s, module)

@@ -88,7 +88,7 @@ def _max_pool(attributes: Attributes, x: Array) -> Array:
     around = np.pad(x, widths, constant_values=lowest)
     if any(side < size for side, size in zip(around.shape[2:], taps, strict=True)):
         raise RunFailedError(f"oracle: a window of {taps} does not fit in {around.shape[2:]}")
-    windows = sliding_window_view(around, taps, tuple(range(2, 2 + count)))
+    windows = sliding_window_view(around, taps, tuple(range(2, 2 + count)))  # type: ignore[call-overload]
     steps = (slice(None), slice(None), *(slice(None, None, stride) for stride in strides))
     largest: Array = windows[steps].max(axis=tuple(range(2 + count, 2 + 2 * count)))
     return largest

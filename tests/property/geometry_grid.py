@@ -33,10 +33,9 @@ CHANNELS = 4
 SIZES = ((8, 9), (11, 6), (22, 27))  # of the latents that are compared: every stride leaves remainders
 CALIBRATED = (44, 47)  # a layer of stride 4 leaves few values of less: what it makes later would saturate
 LEAST = 35.0  # dB against ONNX Runtime's float result, of all sizes together: few values have any signal to noise
-LEAST_GROUPED = 33.0  # a group's few weights share one grid, and no outlier of them is split
 # where a layer reads what a Relu made of another's sums: in 7 bits, half of whose steps may be idle
 LEAST_HIDDEN = 30.0
-BARE = 2.0  # less where phases without taps are one number each: its rounding error is the same at all their places
+GROUPED = 2.0  # less: a group's few weights share one grid, and no outlier of them is split
 CERTIFIED = 10  # one setting of as many is certified too, which takes longer than all else
 HIDDEN = "Relu and layer behind"
 FORMS = ("alone", "Relu behind", "Relu in front", HIDDEN)
@@ -72,9 +71,7 @@ class Setting:
     @property
     def least(self) -> float:
         """dB."""
-        bare = self.transposed and any(step > taps for step, taps in zip(self.stride, self.kernel, strict=True))
-        least = LEAST_HIDDEN if self.form == HIDDEN else LEAST_GROUPED if self.group > 1 else LEAST
-        return least - BARE if bare else least
+        return (LEAST_HIDDEN if self.form == HIDDEN else LEAST) - (GROUPED if self.group > 1 else 0)
 
     def rng(self) -> np.random.Generator:
         return np.random.default_rng(zlib.crc32(repr(astuple(self)).encode()))
