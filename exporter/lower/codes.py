@@ -151,8 +151,9 @@ class _Limbs:
         grid = unit_for(peak, np.arange(x.channels), held)
         factor = np.exp2(x.unit - grid)
         reach, most = float(max(-x.low, x.high)), float(factor.max())
-        # a half is added to steps, and to what is left of them, so many times finer
-        bounded = reach * max(most, 1.0) >= WIDEST or reach * most * 2.0 ** (below + 1) >= FLOAT32_EXACT
+        # a half is added to steps, and to what is left of them when a limb is taken away, so many times finer
+        left = (reach * factor + form[0]) * np.maximum(2.0 ** (below + 1), 1 / factor)
+        bounded = reach * max(most, 1.0) >= WIDEST or float(left.max()) + 1 >= FLOAT32_EXACT
         return cls(grid, factor, form, below, bounded)
 
     def scaled(self, graph: GraphWriter, x: ir.Value, name: str) -> ir.Value:
