@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import product
 from math import floor
 from pathlib import Path
 
@@ -23,7 +24,11 @@ from nvc_check.exporter.export import export_package
 from nvc_check.models.artifacts.package import Package, Part, write_manifest
 from nvc_check.models.artifacts.symbols import Symbols
 from nvc_check.models.codecs.loading import load_codec
+from nvc_check.models.codecs.seeded import seeded
+from nvc_check.models.codecs.ssf_small import ScaleSpaceFlowSmall
+from nvc_check.models.codecs.video import VideoCodec
 from nvc_check.models.digest import canonical_json, document_digest
+from nvc_check.models.errors import RunFailedError
 from nvc_check.runtimes.decoding import Decoder
 from nvc_check.runtimes.encoding import y_symbols, z_symbols
 from nvc_check.runtimes.leg import split_providers
@@ -116,9 +121,44 @@ def test_symbols_are_rounded_exactly(exponents: tuple[int, int | None]) -> None:
     assert z_symbols(halves, part, "fp32").symbols.tolist() == [-2, 0, 0, 2, 7]
 
 
-def test_a_video_codec_has_no_encoder_in_integers(refused: Callable[[int, list[str]], str], tmp_path: Path) -> None:
-    line = refused(4, ["export", "ssf-small", "--scope", "codec", "--out", str(tmp_path / "package")])
-    assert "scope codec, which encodes too, is for image codecs" in line and "--scope decoder" in line
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    """Scale-space flow of 16 channels, untrained, which is shown a flow; read only."""
+    folder = tmp_path_factory.mktemp("video-codec")
+    write_sample(folder / "calibration", 128, 128, 2, seed=3)
+    model = VideoCodec("seeded", "ssf-small", seeded(lambda: ScaleSpaceFlowSmall(16), 0).eval())
+    pictures = calibration_pictures(folder / "calibration", model.multiple)
+    return export_package(model, pictures, folder / "package", scope="codec", targets=MEASURED.split(","))
+
+
+def test_every_leg_makes_the_same_symbols_of_a_clip(video: Package, tmp_path: Path) -> None:
+    """Motion and residual too, from the leg's own last frame; FP32 legs, whose frames differ, are not asked."""
+    legs = ["cpu", "cpu:opt=off", "cpu:flavour=carrier", "openvino"]
+    with symbols_of(video, tmp_path / "symbols.npz") as read:
+        report = compare(video, read, with_references(split_providers(",".join(legs))))
+        drawn = [read.read(frame, "int") for frame in range(2)]
+    assert [leg.reason for leg in report.legs if leg.status != "ok"] == []
+    assert (report.verdict.int, report.exit_code) == ("identical", 0)
+    integers = [row for row in report.results if (row.path, row.reference) == ("int", "exact")]
+    found = {(row.leg, row.tensor): (row.values, row.mismatched) for row in integers}
+    latents, hyper = 16 * 8 * 16, 16 * 1 * 2  # of 256x128, 16 channels
+    for leg, part in product(legs, ("keyframe", "motion", "residual")):
+        assert found[leg, f"{part}/y"] == (latents, 0) and found[leg, f"{part}/z"] == (hyper, 0)
+    assert not any(row.path == "fp32" and row.tensor.endswith(("/y", "/z")) for row in report.results)
+    # and they are those of the symbols file: what an encoder on a leg writes
+    encoder = Decoder(Oracle("carrier", True), video, "int")
+    for number, symbols in enumerate(drawn):
+        made = encoder.encode(symbols["picture"], predicted=number > 0)
+        for name, rounded in made.items():
+            assert np.array_equal(rounded.symbols, symbols[name.replace("/", ".")]), name
+        encoder.decode(symbols)
+    assert np.unique(drawn[1]["motion.y"]).size > 2 and np.unique(drawn[1]["residual.y"]).size > 3
+
+
+def test_a_predicted_picture_needs_one_before(video: Package) -> None:
+    picture = np.zeros((1, 3, 128, 128), np.int32)
+    with pytest.raises(RunFailedError, match="a predicted frame came before any keyframe"):
+        Decoder(Oracle("qdq", True), video, "int").encode(picture, predicted=True)
 
 
 @pytest.mark.parametrize(("scope", "exponent"), [("decoder", -8), ("codec", None), ("codec", 200)])
