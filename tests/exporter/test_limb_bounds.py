@@ -40,6 +40,6 @@ def test_every_step_is_exact(reach: int, bits: int) -> None:
             made = []
             for name in names:
                 last = graph.op("Cast", values[name], name=f"{name}_int32", to=ir.DataType.INT32)
-                made.append((last, f"{name}_out", ir.DataType.INT32, [1, None, 8, 8]))
+                made.append((last, f"{name}_out", ir.DataType.INT32, [1, f"{name}_channels", 8, 8]))
             refused = [node.reason for node in certify(ir.to_proto(graph.finish(made))).nodes if not node.exact]
             assert not refused, (spread, seen, refused[0])
