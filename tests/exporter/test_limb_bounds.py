@@ -37,7 +37,7 @@ def test_every_step_is_exact(reach: int, bits: int) -> None:
             real = graph.op("Cast", given, name="real", to=ir.DataType.FLOAT)
             values = {"x": graph.op("Clip", real, graph.scalar(-reach), graph.scalar(reach), name="limited")}
             plan.follow(graph, FLAVOURS["carrier"], values)
-            made = []
+            made: list[tuple[ir.Value, str, ir.DataType, list[int | str]]] = []
             for name in names:
                 last = graph.op("Cast", values[name], name=f"{name}_int32", to=ir.DataType.INT32)
                 made.append((last, f"{name}_out", ir.DataType.INT32, [1, f"{name}_channels", 8, 8]))
