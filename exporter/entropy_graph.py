@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nvc_check.exporter.graph_compiler import read_graph
 from nvc_check.exporter.graph_reader import Example, GraphReader
 from nvc_check.exporter.graph_writer import GraphWriter
+from nvc_check.exporter.lower.readout import INDEXES, read_as_indexes
 from nvc_check.exporter.lower.site import Role
 from nvc_check.exporter.lower.values import FixedGrid, Known
 from nvc_check.exporter.network.model import prepared_source
@@ -58,17 +59,14 @@ class EntropyGraph:
         graph = GraphWriter("entropy", [z])
         values: dict[str, ir.Value] = {}
         self.reader.follow(graph, flavour, {"z": z}, values)
-        table = np.searchsorted(thresholds, np.arange(self.scales.high + 1), side="left").astype(np.int32)
         made: list[tuple[ir.Value, str, ir.DataType, list[int | str]]] = []
         times = self.scales.real[0].shape[2] // self.reader.inputs["z"].real[0].shape[2]
         for name, known in self.outputs.items():
             x, shown = values[known.name], name
             if name == "scales_hat":
-                x = graph.op("Clip", x, graph.scalar(0), graph.scalar(known.high), name="scales_in_table")
-            x = graph.op("Cast", x, name=f"{name}_int32", to=ir.DataType.INT32)
-            if name == "scales_hat":
-                index = graph.constant(table, "index_of_scale")
-                x, shown = graph.op("Gather", index, x, name="indexes_lookup", axis=0), "indexes"
+                x, shown = read_as_indexes(graph, x, known, thresholds, name), INDEXES
+            else:
+                x = graph.op("Cast", x, name=f"{name}_int32", to=ir.DataType.INT32)
             made.append((x, shown, ir.DataType.INT32, [1, known.channels, f"{times}*height", f"{times}*width"]))
         return graph.finish(made)
 

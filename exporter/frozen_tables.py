@@ -11,10 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nvc_check.models.artifacts.tables import Tables
+from nvc_check.models.artifacts.tables import Tables, integer_thresholds, scale_table
 from nvc_check.models.codecs.architectures import Codec
-
-SCALES_MIN, SCALES_MAX, SCALES = 0.11, 256, 64  # CompressAI's get_scale_table()
 
 
 def freeze_tables(codec: Codec, part: str, scales_exponent: int) -> Tables:
@@ -24,7 +22,7 @@ def freeze_tables(codec: Codec, part: str, scales_exponent: int) -> Tables:
     """
     hyperprior = codec.hyperpriors[part]
     gaussian, factorized = hyperprior.gaussian_conditional, hyperprior.entropy_bottleneck
-    scales = np.exp(np.linspace(np.log(SCALES_MIN), np.log(SCALES_MAX), SCALES)).astype(np.float32)
+    scales = scale_table()
     gaussian.scale_table = torch.from_numpy(scales)
     y_cdf, y_length, y_offset = _gaussian_tables(gaussian, scales.astype(np.float64))
     factorized.double()
@@ -35,7 +33,7 @@ def freeze_tables(codec: Codec, part: str, scales_exponent: int) -> Tables:
     thresholds = scales[:-1]
     return Tables(
         scale_thresholds=thresholds,
-        integer_thresholds=np.floor(np.ldexp(thresholds.astype(np.float64), -scales_exponent)).astype(np.int32),
+        integer_thresholds=integer_thresholds(thresholds, scales_exponent),
         y_cdf=y_cdf,
         y_length=y_length,
         y_offset=y_offset,

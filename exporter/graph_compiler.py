@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nvc_check.exporter.graph_reader import Example, GraphReader, Grids, SiteLoss, as_picture
 from nvc_check.exporter.lower.flavours import FLAVOURS
+from nvc_check.exporter.lower.readout import INDEXES, ScalesOutput
 from nvc_check.exporter.lower.site import ORDINARY, Role
 from nvc_check.exporter.lower.values import Known, PlannedLayer, decibels
 from nvc_check.exporter.network.equalize import bends_as_relus
@@ -47,10 +48,16 @@ class CompiledGraph:
     layers: tuple[PlannedLayer, ...]
 
 
-def compile_graph(source: Source, examples: list[Example], precisions: Precisions | None = None) -> CompiledGraph:
+def compile_graph(
+    source: Source,
+    examples: list[Example],
+    precisions: Precisions | None = None,
+    scales: ScalesOutput | None = None,
+) -> CompiledGraph:
     """The integer form.
 
     Args:
+        scales: the output that is given as indexes of entropy tables, if there is one.
         examples: inputs by name, each of the shape that the original has, with batch 1.
         precisions: of its layers, w8a8 by default; above 8 bits they read limbs: nearer to float, and slower.
 
@@ -62,17 +69,17 @@ def compile_graph(source: Source, examples: list[Example], precisions: Precision
     precisions = precisions or Precisions()
     _check_examples(source, examples)
     wanted = list(original_outputs(source, examples))
-    made = _compiled(source, examples, wanted, precisions, apart=False)
+    made = _compiled(source, examples, wanted, precisions, scales, apart=False)
     if min(made.noise.values()) < GOOD:
         # LeakyRelu and PRelu as Relus are nearer to float, and slower
-        other = _compiled(source, examples, wanted, precisions, apart=True)
+        other = _compiled(source, examples, wanted, precisions, scales, apart=True)
         made = max(made, other, key=lambda each: min(each.noise.values()))
     if source.open_size:
-        _check_other_size(source, made, examples[0])
+        _check_other_size(source, made, examples[0], scales)
     return made
 
 
-def _check_other_size(source: Source, made: CompiledGraph, example: Example) -> None:
+def _check_other_size(source: Source, made: CompiledGraph, example: Example, scales: ScalesOutput | None) -> None:
     """Raises ExportRefusedError where sizes of the calibration went into the graph."""
     turned = other_size(example)
     if turned is None:
@@ -81,6 +88,7 @@ def _check_other_size(source: Source, made: CompiledGraph, example: Example) -> 
         wanted = next(original_outputs(source, [turned]))
     except ExportRefusedError:
         return  # ONNX Runtime cannot run the file at that size either
+    wanted = wanted if scales is None else scales.named(wanted)
     steps = {
         name: np.clip(np.rint(np.ldexp(turned[name].astype(np.float64), -grid.exponent)), grid.low, grid.high)
         for name, grid in made.inputs.items()
@@ -109,17 +117,29 @@ def _compiled(
     examples: list[Example],
     wanted: list[dict[str, NDArray[np.float32]]],
     precisions: Precisions,
+    scales: ScalesOutput | None,
     *,
     apart: bool,
 ) -> CompiledGraph:
-    reader, outputs = read_graph(source, examples, precisions, apart=apart)
+    role = ORDINARY if scales is None else Role(rounded_once=True)  # of an entropy graph, as codecs' are
+    reader, outputs = read_graph(source, examples, precisions, apart=apart, role=role)
     for name, known in outputs.items():
         _check_read(name, known, [each[name] for each in wanted])
+    graphs = {flavour: reader.write(flavour, outputs, scales) for flavour in FLAVOURS}
+    real = {name: [as_picture(each[name]) for each in wanted] for name in outputs}
+    shown = dict(outputs)
+    grids = {name: reader.grid(name, known) for name, known in outputs.items()}
+    if scales is not None:
+        indexes = scales.known(shown[scales.name], real[scales.name])
+        shown = {INDEXES if name == scales.name else name: known for name, known in shown.items()}
+        real[INDEXES], shown[INDEXES] = indexes.real, indexes
+        whole = GridTensor(indexes.channels, 0, indexes.low, indexes.high, "int32")
+        grids = {INDEXES if n == scales.name else n: whole if n == scales.name else g for n, g in grids.items()}
     return CompiledGraph(
-        {flavour: reader.write(flavour, outputs) for flavour in FLAVOURS},
+        graphs,
         {name: reader.grid(name, known) for name, known in reader.inputs.items()},
-        {name: reader.grid(name, known) for name, known in outputs.items()},
-        {name: decibels([as_picture(each[name]) for each in wanted], known.made()) for name, known in outputs.items()},
+        grids,
+        {name: decibels(real[name], known.made()) for name, known in shown.items()},
         tuple(reader.losses),
         reader.layers,
     )

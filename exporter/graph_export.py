@@ -16,6 +16,7 @@ from nvc_check.exporter.certificate.walk import certify
 from nvc_check.exporter.export import layers_apart, refuse_inexact, write_certificates
 from nvc_check.exporter.graph_compiler import CompiledGraph, compile_graph
 from nvc_check.exporter.graph_reader import SiteLoss
+from nvc_check.exporter.lower.readout import ScalesOutput
 from nvc_check.exporter.network.model import Source, read_source
 from nvc_check.models.artifacts.package import MOST_DECIBELS, USER_GRAPH, Manifest, Package, is_package, write_manifest
 from nvc_check.models.atomic import whole_folder
@@ -66,6 +67,7 @@ def export_source(
     precisions: Precisions | None = None,
     peak: float | None = None,
     targets: Iterable[str] = (),
+    scales: ScalesOutput | None = None,
 ) -> UserExport:
     """Writes the package `out` of an ONNX decoder.
 
@@ -75,6 +77,7 @@ def export_source(
         precisions: of its layers, w8a8 by default.
         peak: value of white, where the one input is a picture.
         targets: of the certificate, for which it must be exact in some flavour.
+        scales: the output that the integer graph gives as indexes of entropy tables, if there is one.
 
     Raises:
         ExportRefusedError: an operator without exact form, by name; a bound that cannot hold; less than `min_snr`.
@@ -82,7 +85,7 @@ def export_source(
     """
     progress("quantizing")
     precisions = precisions or Precisions()
-    made = compile_graph(source, list(calibration), precisions)
+    made = compile_graph(source, list(calibration), precisions, scales)
     _refuse_noise(made, min_snr, precisions.default)
     with whole_folder(out, is_package) as folder:
         (folder / "fp32").mkdir()
@@ -110,6 +113,8 @@ def export_source(
             inputs={name: replace(grid, peak=peak) for name, grid in made.inputs.items()},
             outputs=made.outputs,
             layers=layers_apart(made.layers, precisions),
+            scales=scales.name if scales is not None else "",
+            thresholds=scales.thresholds.astype(float).tolist() if scales is not None else (),
             fidelity={name: min(round(found, 2), MOST_DECIBELS) for name, found in made.noise.items()},
         )
         write_manifest(folder, manifest)

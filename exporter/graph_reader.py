@@ -16,12 +16,14 @@ from nvc_check.exporter.lower.arithmetic import on_common_units
 from nvc_check.exporter.lower.flavours import FLAVOURS
 from nvc_check.exporter.lower.operators import NAMED, OPERATORS
 from nvc_check.exporter.lower.readers import Readers, made_for_steep
+from nvc_check.exporter.lower.readout import INDEXES, ScalesOutput, read_as_indexes
 from nvc_check.exporter.lower.site import ORDINARY, Role, Site
 from nvc_check.exporter.lower.values import HELD, WIDE, FixedGrid, Float64, Known, Plan, PlannedLayer, noise
 from nvc_check.exporter.network.graphs import LAYERS
 from nvc_check.exporter.network.model import Source
 from nvc_check.exporter.network.rewrite import OURS
 from nvc_check.models.artifacts.package import GridTensor
+from nvc_check.models.artifacts.tables import integer_thresholds
 from nvc_check.models.errors import ExportRefusedError
 from nvc_check.models.grid import exponent_to_hold
 from nvc_check.models.precision import Precisions
@@ -187,7 +189,8 @@ class GraphReader:
             values[name] = self._reshaped(graph, x, [1, known.channels, 1, 1], name, len(self._source.sizes[name]))
         self._plan.follow(graph, FLAVOURS[flavour], values)
 
-    def write(self, flavour: str, outputs: Mapping[str, Known]) -> ir.Model:
+    def write(self, flavour: str, outputs: Mapping[str, Known], scales: ScalesOutput | None = None) -> ir.Model:
+        """`scales`: the output that is given as indexes, if there is one."""
         inputs = {name: self.integer_input(name) for name in self.inputs}
         graph = GraphWriter(self._graph.name or "decoder", list(inputs.values()))
         values: dict[str, ir.Value] = {}
@@ -195,11 +198,16 @@ class GraphReader:
         made = []
         for value in self._graph.outputs:
             name, known = str(value.name), outputs[str(value.name)]
-            last = graph.op("Cast", values[known.name], name=f"{name}_int32", to=ir.DataType.INT32)
+            if scales is not None and name == scales.name:
+                steps = integer_thresholds(scales.thresholds, int(known.unit[0]))
+                last, shown = read_as_indexes(graph, values[known.name], known, steps, name), INDEXES
+            else:
+                last = graph.op("Cast", values[known.name], name=f"{name}_int32", to=ir.DataType.INT32)
+                shown = name
             rank = len(value.shape) if value.shape is not None else 4
             last = self._reshaped(graph, last, [1, known.channels], name, rank)
             shape: list[int | str] = [1, known.channels, f"{name}_height", f"{name}_width"]
-            made.append((last, name, ir.DataType.INT32, shape[:rank]))
+            made.append((last, shown, ir.DataType.INT32, shape[:rank]))
         return graph.finish(made)
 
     def _reshaped(self, graph: GraphWriter, x: ir.Value, sizes: list[int], name: str, rank: int) -> ir.Value:

@@ -133,12 +133,15 @@ class GraphDecoder:
     """Runs a user's decoder: on the integer path on inputs in steps of the grids that the manifest states, on the FP32
     path on inputs as they were given.
 
-    The tensors are `output/<name>`: int32 in steps on the integer path, float32 on the other.
+    The tensors are `output/<name>`: int32 in steps on the integer path, float32 on the other; `output/indexes` int32 on
+    both where the graph gives scales.
     """
 
     def __init__(self, engine: Engine, package: Package, path: str) -> None:
         self._inputs = package.manifest.inputs
         self._path = path
+        self._scales = package.manifest.scales if path == "fp32" else ""
+        self._thresholds = np.asarray(package.manifest.thresholds, np.float32)
         self.graphs = LoadedGraphs(engine, package, path, [USER_GRAPH])
 
     def decode(self, symbols: Tensors) -> Tensors:
@@ -154,6 +157,8 @@ class GraphDecoder:
             if symbols[name].dtype != expected:  # an engine that casts would take steps for values
                 raise RunFailedError(f"symbols: {name} is {symbols[name].dtype}, expected {expected}")
         outputs = self.graphs.run(USER_GRAPH, symbols)
+        if self._scales:  # as one function counts them for all legs
+            outputs["indexes"] = indexes_from_scales(finite(self._scales, outputs.pop(self._scales)), self._thresholds)
         return {f"{OUTPUT}{name}": finite(name, tensor) for name, tensor in outputs.items()}
 
 

@@ -68,6 +68,26 @@ def export(
     peak: Annotated[
         float | None, typer.Option(help="Of an ONNX decoder that takes pictures: value of white, 1 or 255; default 1.")
     ] = None,
+    scales: Annotated[
+        str | None,
+        typer.Option(
+            "--scales",
+            help="Of an ONNX hyper-decoder: its output that is scales; the package gives indexes.",
+            show_default=False,
+        ),
+    ] = None,
+    means: Annotated[
+        str | None,
+        typer.Option("--means", help="With --scales: the output that is means, int32 on its grid.", show_default=False),
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--table",
+            help="With --scales: the scale table, ascending, numbers in a text or .npy file; default CompressAI's.",
+            show_default=False,
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Of an ONNX decoder: every node's signal to noise.")
     ] = False,
@@ -89,14 +109,15 @@ def export(
     if codec.endswith(".onnx"):
         if allow_inexact:
             raise UsageError("--allow-inexact: for codecs; an ONNX decoder is exported exact or refused")
-        decoder = _Decoder(Path(codec), calibration, peak, precisions)
+        decoder = _Decoder(Path(codec), calibration, peak, precisions, _Entropy(scales, means, table))
         if plan:
             _plan(decoder)
         elif out is not None:
             _export_onnx(decoder, out, min_snr, wanted, verbose)
         return
-    if min_snr is not None or peak is not None or verbose:
-        raise UsageError("--min-snr, --peak, --verbose: of an ONNX decoder; compare says what a codec costs")
+    if min_snr is not None or peak is not None or verbose or {scales, means, table} != {None}:
+        options = "--min-snr, --peak, --scales, --means, --table, --verbose"
+        raise UsageError(f"{options}: of an ONNX decoder; compare says what a codec costs")
     named = _Codec(codec, calibration, scope, precisions)
     if plan:
         _plan_codec(named)
@@ -155,6 +176,36 @@ def _export_codec(codec: _Codec, out: Path, targets: list[str], allow_inexact: b
 
 
 @dataclass(frozen=True)
+class _Entropy:
+    """Outputs of an ONNX hyper-decoder that have a role, and its scale table."""
+
+    scales: str | None
+    means: str | None
+    table: Path | None
+
+    def readout(self, source: Any) -> Any:
+        """The output that is scales, and its thresholds; None where there is none.
+
+        Raises:
+            UsageError: no such output; --table without it, or no ascending table.
+        """
+        from nvc_check.checker.coding.scale_table import read_table
+        from nvc_check.exporter.lower.readout import ScalesOutput
+
+        if self.scales is None:
+            if self.table is not None or self.means is not None:
+                raise UsageError("--means, --table: without --scales; name the output that is scales")
+            return None
+        outputs = [value.name for value in source.prepared.graph.output]
+        for option, name in (("--scales", self.scales), ("--means", self.means)):
+            if name is not None and name not in outputs:
+                raise UsageError(f"{option} {name}: no such output; the model has {', '.join(map(plain, outputs))}")
+        if self.means == self.scales:
+            raise UsageError(f"--means {self.means}: the same output as --scales")
+        return ScalesOutput(self.scales, read_table(self.table)[:-1])
+
+
+@dataclass(frozen=True)
 class _Decoder:
     """An ONNX decoder, and how it is to be read."""
 
@@ -162,9 +213,10 @@ class _Decoder:
     calibration: Path | None
     peak: float | None
     precisions: Precisions
+    entropy: _Entropy
 
-    def read(self) -> tuple[Any, Any]:
-        """(source, calibration)."""
+    def read(self) -> tuple[Any, Any, Any]:
+        """(source, calibration, which output is scales)."""
         from nvc_check.checker.coding.examples import calibration, takes_floats
         from nvc_check.exporter.memory import keep_freed_memory
         from nvc_check.exporter.network.model import read_source
@@ -173,7 +225,8 @@ class _Decoder:
         if not self.file.is_file():
             raise UsageError(f"{self.file}: not found, expected an ONNX file")
         source = read_source(self.file)
-        return source, calibration(self.calibration, source.sizes, takes_floats(source.prepared), self.peak)
+        scales = self.entropy.readout(source)
+        return source, calibration(self.calibration, source.sizes, takes_floats(source.prepared), self.peak), scales
 
 
 def _plan(decoder: _Decoder) -> None:
@@ -181,8 +234,8 @@ def _plan(decoder: _Decoder) -> None:
     from nvc_check.exporter.graph_compiler import compile_graph
 
     with status(f"planning {decoder.file.name}"):
-        source, used = decoder.read()
-        made = compile_graph(source, used.examples, decoder.precisions)
+        source, used, scales = decoder.read()
+        made = compile_graph(source, used.examples, decoder.precisions, scales)
     print_plan(output_console(), made.layers)
     _print_noise(made.noise, decoder.precisions.default)
 
@@ -191,7 +244,7 @@ def _export_onnx(decoder: _Decoder, out: Path, min_snr: float | None, targets: l
     from nvc_check.exporter.graph_export import MIN_SNR, export_source
 
     with status(f"exporting {decoder.file.name}") as step:
-        source, used = decoder.read()
+        source, used, scales = decoder.read()
         made = export_source(
             source,
             used.examples,
@@ -201,6 +254,7 @@ def _export_onnx(decoder: _Decoder, out: Path, min_snr: float | None, targets: l
             peak=used.peak,
             precisions=decoder.precisions,
             targets=targets,
+            scales=scales,
         )
     _print_exported(made.package, out)
     for note in (*made.notes, *filter(None, [used.note])):

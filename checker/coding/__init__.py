@@ -7,4 +7,5 @@ h264_anchor       A video codec's package beside H.264
 jpeg_anchor       A codec's package beside JPEG
 picture_examples  Pictures and clips as inputs of a user's decoder: super-resolution, denoising, whatever takes one
                   picture
+scale_table       The scale table of an entropy coder, from a file
 """

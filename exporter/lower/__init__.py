@@ -18,6 +18,7 @@ products     Exact sums of a convolution that no QuantizeLinear follows, without
 readers      What the rest of a float graph asks of each of its tensors
 reading      In which integers a convolution reads a signed tensor: of 8 bits, with weights of 7, or of 7 bits, with
              weights of 8
+readout      How scales leave a graph: as indexes of entropy tables, by thresholds on their grid
 resize       Resize in integers: nearest neighbour by whole factors, as pixels put together from equal phases
 site         One node of a float graph: what it reads, what is asked of its output, and where its integer form is
              written down

@@ -13,6 +13,7 @@ Of a user's ONNX decoder: manifest.json, certificate.json, fp32/decoder.onnx, in
 
 from __future__ import annotations
 
+import itertools
 import json
 import zipfile
 from collections.abc import Sequence
@@ -88,6 +89,8 @@ class Manifest:
 
     `kind` is `image`, `video`, or `graph`: a user's ONNX decoder, which has `inputs` and `outputs` in place of parts.
     `precision`: wNaM; `layers`, of a graph: layer -> its own precision, of those that have another one.
+    `scales`, of a graph: the FP32 graph's output that the integer graph gives as `indexes`: how many of the ascending
+    `thresholds`, float32, are below; empty where there is none.
     `fidelity`, of a graph: output -> signal to noise over the calibration of the integers against the float decoder,
     10 log10(var(float) / mean((integer * 2^e - float)^2)) in dB; 999 where nothing differs.
     """
@@ -106,6 +109,8 @@ class Manifest:
     outputs: dict[str, GridTensor] = field(default_factory=dict)
     fidelity: dict[str, float] = field(default_factory=dict)
     layers: dict[str, str] = field(default_factory=dict)
+    scales: str = ""
+    thresholds: Sequence[float] = ()
 
     @property
     def integer_frames(self) -> bool:
@@ -121,6 +126,8 @@ class Manifest:
         document = {"schema": SCHEMA, **asdict(self)}
         if not self.layers:
             del document["layers"]  # as before there were any
+        if not self.scales:
+            del document["scales"], document["thresholds"]
         for part in document["parts"].values():
             if part["y_exponent"] is None:
                 del part["y_exponent"], part["sees_flow"]  # likewise
@@ -135,24 +142,39 @@ class Manifest:
         if set(self.parts) != set(expected) or bool(self.inputs and self.outputs) != (self.kind == "graph"):
             raise ValueError(f"parts {', '.join(self.parts) or 'none'}, expected {', '.join(expected) or 'none'}")
         for name in self.files:
-            parts = name.split("/")
-            if not name.isprintable() or "\\" in name or not all(0 < len(part.encode()) < 256 for part in parts):
-                raise ValueError(f"file {name[:60]!r} has a name that no file of a package has")
-            if {".", ".."} & set(parts):
-                raise ValueError(f"file {name[:60]!r} lies outside the package")
+            _check_file(name)
         for name, grid in {**self.inputs, **self.outputs}.items():
-            if grid.channels < 1 or grid.low > grid.high or grid.dtype not in ("float32", "int32"):
-                raise ValueError(f"{name} has {grid.channels} channels from {grid.low} to {grid.high}, {grid.dtype}")
-            if abs(grid.exponent) > MOST_EXPONENT:
-                raise ValueError(f"{name} is in steps of 2^{grid.exponent}")
+            _check_grid(name, grid)
         for name, part in self.parts.items():
-            if min(part.y_channels, part.z_channels) < 1 or part.z_min > part.z_max:
-                raise ValueError(f"part {name} has {part.y_channels} channels, z from {part.z_min} to {part.z_max}")
-            if (part.y_exponent is not None) != self.integer_symbols or (part.sees_flow and name != "motion"):
-                raise ValueError(f"part {name} of scope {self.scope} has y in steps of 2^{part.y_exponent}")
-            exponents = part.scales_exponent, part.means_exponent or 0, part.y_exponent or 0
-            if max(map(abs, exponents)) > MOST_EXPONENT:
-                raise ValueError(f"part {name} is in steps of 2^{part.scales_exponent} and 2^{part.means_exponent}")
+            self._check_part(name, part)
+        ascending = all(a < b for a, b in itertools.pairwise(self.thresholds))
+        if bool(self.scales) != bool(self.thresholds) or not ascending or (self.scales and self.kind != "graph"):
+            found = f"scales {self.scales[:60]!r} with {len(self.thresholds)} thresholds"
+            raise ValueError(f"{found}, expected them ascending, of a graph")
+
+    def _check_part(self, name: str, part: Part) -> None:
+        if min(part.y_channels, part.z_channels) < 1 or part.z_min > part.z_max:
+            raise ValueError(f"part {name} has {part.y_channels} channels, z from {part.z_min} to {part.z_max}")
+        if (part.y_exponent is not None) != self.integer_symbols or (part.sees_flow and name != "motion"):
+            raise ValueError(f"part {name} of scope {self.scope} has y in steps of 2^{part.y_exponent}")
+        exponents = part.scales_exponent, part.means_exponent or 0, part.y_exponent or 0
+        if max(map(abs, exponents)) > MOST_EXPONENT:
+            raise ValueError(f"part {name} is in steps of 2^{part.scales_exponent} and 2^{part.means_exponent}")
+
+
+def _check_file(name: str) -> None:
+    parts = name.split("/")
+    if not name.isprintable() or "\\" in name or not all(0 < len(part.encode()) < 256 for part in parts):
+        raise ValueError(f"file {name[:60]!r} has a name that no file of a package has")
+    if {".", ".."} & set(parts):
+        raise ValueError(f"file {name[:60]!r} lies outside the package")
+
+
+def _check_grid(name: str, grid: GridTensor) -> None:
+    if grid.channels < 1 or grid.low > grid.high or grid.dtype not in ("float32", "int32"):
+        raise ValueError(f"{name} has {grid.channels} channels from {grid.low} to {grid.high}, {grid.dtype}")
+    if abs(grid.exponent) > MOST_EXPONENT:
+        raise ValueError(f"{name} is in steps of 2^{grid.exponent}")
 
 
 def is_package(folder: Path) -> bool:

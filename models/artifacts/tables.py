@@ -16,6 +16,7 @@ Float32 = NDArray[np.float32]
 
 PRECISION = 16  # bits of a CDF, as in CompressAI's rANS coder
 BYPASS = 4  # bits per escape digit, as there
+SCALES_MIN, SCALES_MAX, SCALES = 0.11, 256, 64  # CompressAI's get_scale_table()
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,18 @@ class Tables:
         """Bits of hyper-latents (1, N, h, w): channel c is coded with table c."""
         channels = np.broadcast_to(np.arange(symbols.shape[1]).reshape(1, -1, 1, 1), symbols.shape)
         return _bits(symbols.ravel(), channels.ravel(), self.z_cdf, self.z_length, self.z_offset)
+
+
+def scale_table() -> Float32:
+    """(64,) CompressAI's, ascending; the thresholds are all but the last."""
+    table: Float32 = np.exp(np.linspace(np.log(SCALES_MIN), np.log(SCALES_MAX), SCALES)).astype(np.float32)
+    return table
+
+
+def integer_thresholds(thresholds: Float32, exponent: int) -> Int32:
+    """Of scales that are integers in steps of 2^exponent: floor(threshold / 2^exponent)."""
+    steps: Int32 = np.floor(np.ldexp(thresholds.astype(np.float64), -exponent)).astype(np.int32)
+    return steps
 
 
 def indexes_from_scales(scales_hat: Float32, thresholds: Float32) -> Int32:

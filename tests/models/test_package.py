@@ -64,13 +64,18 @@ def test_the_digest_is_of_the_content_alone(package: Package) -> None:
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Part)])
 def test_every_field_of_a_part_is_under_the_digest(package: Package, field: str) -> None:
     """An exponent off by one would shift every mean: it is refused, and only a new digest makes it another package."""
-    altered = dataclasses.replace(PART, **{field: getattr(PART, field) + 1})
-    edit(package.root, lambda document: document["parts"]["image"].update({field: getattr(altered, field)}))
+    part = dataclasses.replace(PART, y_exponent=-8)
+    parts = dict.fromkeys(("keyframe", "motion", "residual"), part)
+    described = dataclasses.replace(package.manifest, kind="video", scope="codec", parts=parts)
+    manifest = write_manifest(package.root, described)
+    value = True if field == "sees_flow" else getattr(part, field) + 1
+    altered = dataclasses.replace(part, **{field: value})
+    edit(package.root, lambda document: document["parts"]["motion"].update({field: value}))
     with pytest.raises(BadArtifactError, match=r"does not fit its content .*: the manifest was altered or damaged"):
         Package.open(package.root)
-    other = write_manifest(package.root, dataclasses.replace(package.manifest, parts={"image": altered}))
-    assert Package.open(package.root).manifest.parts == {"image": altered}
-    assert other.digest != package.manifest.digest
+    other = write_manifest(package.root, dataclasses.replace(manifest, parts={**parts, "motion": altered}))
+    assert Package.open(package.root).manifest.parts["motion"] == altered
+    assert other.digest != manifest.digest
 
 
 @pytest.mark.parametrize(
