@@ -10,7 +10,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from nvc_check.exporter.graph_writer import GraphWriter
-from nvc_check.exporter.lower.values import Known
+from nvc_check.exporter.lower.values import WIDE, Known
 from nvc_check.models.artifacts.tables import Float32, Int32, indexes_from_scales, integer_thresholds
 
 INDEXES = "indexes"
@@ -45,7 +45,7 @@ class ScalesOutput:
 
 def read_as_indexes(graph: GraphWriter, scales: ir.Value, known: Known, thresholds: Int32, name: str) -> ir.Value:
     """int32 indexes of the scales `name`; thresholds (n,) on the grid of `known`."""
-    highest = max(0, min(known.high, int(thresholds[-1]) + 1))
+    highest = known.high if known.high <= WIDE else min(known.high, max(0, int(thresholds[-1]) + 1))
     table = np.searchsorted(thresholds, np.arange(highest + 1), side="left").astype(np.int32)
     within = graph.op("Clip", scales, graph.scalar(0), graph.scalar(highest), name="scales_in_table")
     whole = graph.op("Cast", within, name=f"{name}_int32", to=ir.DataType.INT32)
