@@ -16,8 +16,9 @@ BLOCK, STRIDE = 6, 2  # pixels of the halved pictures: window of the full search
 WINDOW = 7  # pixels: window of the refinements
 LENGTH_COST = 0.004  # mean absolute difference that a halved pixel of motion must save: flat areas stand still
 NEAR_TIE = 2e-3  # what a refinement must save
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 STEPS = 1024  # of luma: the full search is then exact in float32, so that it finds the same on every machine
+# ITU-R BT.601 in steps, as of pictures in steps of 1 / STEPS, where sums fall on ties, they are exact in any order
+LUMA = (306 / STEPS, 601 / STEPS, 117 / STEPS)
 
 
 @torch.no_grad()

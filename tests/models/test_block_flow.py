@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from skimage import data
 
-from nvc_check.models.codecs.block_flow import block_flow, warped
+from nvc_check.models.codecs.block_flow import LUMA, STEPS, _luma, block_flow, warped
 
 
 @pytest.mark.parametrize("motion", [(3.0, -5.0), (-12.0, 7.0), (1.5, 2.5)])
@@ -30,3 +31,18 @@ def test_nothing_moves_where_nothing_changed() -> None:
 def _photograph() -> torch.Tensor:
     """(1, 3, 256, 256) in [0, 1]."""
     return torch.from_numpy(data.astronaut()[:256, 100:356]).permute(2, 0, 1)[None] / 255
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_luma_has_no_ties_that_an_order_of_sums_decides(dtype: torch.dtype) -> None:
+    """Pictures in steps of 1/1024, as calibration has them, fall on ties: one pixel in a thousand of them."""
+    steps = np.random.default_rng(0).integers(0, STEPS, (3, 200, 300), endpoint=True)
+    picture = torch.from_numpy(steps / STEPS).to(dtype)[None]
+    found = _luma(picture)[0, 0].numpy() * STEPS
+    weights = np.rint(np.array(LUMA) * STEPS).astype(np.int64)
+    sums = (weights[:, None, None] * steps).sum(axis=0)
+    below, rest = sums // STEPS, sums % STEPS
+    expected = below + ((rest > STEPS // 2) | ((rest == STEPS // 2) & (below % 2 == 1)))  # half to even
+    assert np.array_equal(found, expected)
+    assert (rest == STEPS // 2).sum() > 10
+    assert weights.sum() == STEPS
