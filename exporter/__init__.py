@@ -5,6 +5,7 @@ lower/             What stands in an operator's place, in integers, one file per
 network/           FP32 graphs: from torch, from ONNX files, as typed layers
 quantize/          Which grids, ranges and integer weights stand in a float graph's place
 warp/              The scale-space warp in integers
+analysis_graph     A codec's encoders in integers, by the compiler of decoders: what an encoder sees in, its latents out
 codec_compiler     A codec's FP32 graphs -> its exact integer graphs, which the package's writer and the plan share
 entropy_graph      A codec's hyper-decoder in integers, by the compiler of decoders
 export             codec -> package: FP32 graphs, exact integer graphs, frozen tables, certificate, digests

@@ -12,15 +12,15 @@ KIND = "divisive normalization"
 
 def normalizations() -> Iterator[Variant]:
     """Balle et al. (ICLR 2016), as exporters and people spell it."""
-    squares = {"Pow": ("Pow", np.float32(2)), "x x": ("Mul", None), "Abs": ("Abs", ())}
-    for square, (op_type, other) in squares.items():
+    squares = {"Pow": "Pow", "x x": "Mul", "Abs": "Abs"}
+    for square, op_type in squares.items():
         for root in ("none",) if op_type == "Abs" else ("Sqrt", "Pow"):  # GDN1 has none
             for form in ("Mul", "Div", "Reciprocal", "1 / x"):
                 for behind in (True, False):
                     what = f"{square}, root by {root}, {form}{', layer behind' if behind else ''}"
                     draft = Draft(KIND, what)
                     x = draft.layer(draft.input())
-                    also = () if other == () else (x if other is None else other,)
+                    also = {"Pow": (np.float32(2),), "Mul": (x,), "Abs": ()}[op_type]
                     y = _times(draft, x, _norm(draft, draft.op(op_type, x, *also), root), form)
                     yield draft.done(draft.layer(y) if behind else y)
 
