@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from nvc_check.exporter.export import export_package
+from nvc_check.exporter.quantize.calibration import calibrate
 from nvc_check.models.artifacts.package import Package
 from nvc_check.models.codecs.architectures import Codec
 from nvc_check.models.codecs.image import ImageCodec
@@ -89,3 +91,30 @@ def test_a_trained_codec_on_other_kernels_of_linear_algebra(tmp_path: Path) -> N
         subprocess.run(command, env={**os.environ, "OPENBLAS_CORETYPE": core}, check=True, cwd=tmp_path)
         digests.add(Package.open(tmp_path / core).manifest.digest)
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize(("size", "same"), [(2e-15, True), (3e-2, False)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_last_bits_of_convolutions_do_not_reach_the_calibration(kind: str, size: float, same: bool) -> None:
+    """What another processor's kernels would change, as noise on every sum; much more of it does change symbols."""
+    made = codec(kind)
+    pictures = [np.random.default_rng(seed).random((1, 3, 128, 128)).astype(np.float32) for seed in range(2)]
+    draw = torch.Generator().manual_seed(1)
+
+    def noisy(module: nn.Module, inputs: object, sums: torch.Tensor) -> torch.Tensor:
+        noise: torch.Tensor = 1 + size * torch.randn(sums.shape, generator=draw, dtype=sums.dtype)
+        return sums * noise
+
+    plain = calibrate(made, pictures)
+    layers = [each for each in made.model.modules() if isinstance(each, nn.Conv2d | nn.ConvTranspose2d)]
+    hooks = [layer.register_forward_hook(noisy) for layer in layers]
+    disturbed = calibrate(made, pictures)
+    for hook in hooks:
+        hook.remove()
+    equal = [
+        np.array_equal(a, b)
+        for before, after in ((plain.symbols, disturbed.symbols), (plain.latents, disturbed.latents))
+        for part in before
+        for a, b in zip(before[part], after[part], strict=True)
+    ]
+    assert hooks and all(equal) == same
