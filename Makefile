@@ -94,6 +94,13 @@ idioms: install system packages
 	for codec in bmshj2018-hyperprior@seed0 mbt2018-mean@seed0 ssf2020@seed0 mbt2018-mean-relu-small ssf-small; do \
 	    $(BIN)/nvc-check export $$codec --targets= --out $(OUT)/idioms/$$codec || exit 1; \
 	done
+	for codec in mbt2018-mean@seed0 bmshj2018-hyperprior@seed0 ssf-small; do \
+	    $(BIN)/nvc-check export $$codec --scope codec --targets= --out $(OUT)/idioms/$$codec-codec || exit 1; \
+	done
+	for bits in w4a4 w6a6 w8a16 w12a12 w16a16; do \
+	    $(BIN)/nvc-check export mbt2018-mean-relu-small --scope codec --precision $$bits --targets= \
+	        --out $(OUT)/idioms/$$bits || exit 1; \
+	done
 	PYTHONPATH=tests $(BIN)/python -W ignore tests/conformance/idioms/measure.py $(OUT)/full/* $(OUT)/idioms/*
 
 bench: install
