@@ -34,6 +34,7 @@ class Decoder:
     def __init__(self, engine: Engine, package: Package, path: str) -> None:
         manifest = package.manifest
         self._parts = manifest.parts
+        self._multiple = manifest.multiple
         self._path = path
         self._thresholds = {part: package.tables(part).scale_thresholds for part in manifest.parts}
         self._integer_frames = path == "int" and manifest.integer_frames
@@ -86,11 +87,16 @@ class Decoder:
         Raises:
             RunFailedError: the engine failed, or gave NaN or infinite values; no frame to predict from.
         """
+        self._check_picture(picture)
         seen: Tensors = {PICTURE: picture}
         if not predicted:
             first = next(iter(self._parts))
             return self._latents(first, seen)[0]
         reference = self._known_reference()
+        if reference.shape != picture.shape:
+            raise RunFailedError(
+                f"symbols: picture is {picture.shape}, expected {reference.shape} as of the one before"
+            )
         seen["reference"] = reference
         flow = {"flow": block_flow(picture, reference)} if self._parts["motion"].sees_flow else {}
         motion, means = self._latents("motion", {**seen, **flow})
@@ -107,6 +113,14 @@ class Decoder:
         y = y_symbols(finite("y", latents["y"]), means, limits, self._path)
         known = np.zeros_like(y.symbols) if given_means is None else given_means
         return {tensor_name(part, "y"): y, tensor_name(part, "z"): z}, known
+
+    def _check_picture(self, picture: NDArray[Any]) -> None:
+        """Raises RunFailedError for what no encoder of ours is given."""
+        shape, multiple = picture.shape, self._multiple
+        fits = len(shape) == 4 and shape[:2] == (1, 3) and min(shape) > 0 and not any(s % multiple for s in shape[2:])
+        if picture.dtype != np.int32 or not fits:
+            expected = f"int32 (1, 3, H, W), H and W multiples of {multiple}"
+            raise RunFailedError(f"symbols: picture is {picture.dtype} {shape}, expected {expected}")
 
     def _known_reference(self) -> NDArray[Any]:
         if self._reference is None:

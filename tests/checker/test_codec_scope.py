@@ -9,10 +9,12 @@ from fractions import Fraction
 from itertools import product
 from math import floor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from nvc_check.checker.cli.export import MEASURED
@@ -153,6 +155,31 @@ def test_every_leg_makes_the_same_symbols_of_a_clip(video: Package, tmp_path: Pa
             assert np.array_equal(rounded.symbols, symbols[name.replace("/", ".")]), name
         encoder.decode(symbols)
     assert np.unique(drawn[1]["motion.y"]).size > 2 and np.unique(drawn[1]["residual.y"]).size > 3
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((1, 3, 130, 128), np.int32),
+        np.zeros((1, 3, 0, 128), np.int32),
+        np.zeros((1, 1, 128, 128), np.int32),
+        np.zeros((3, 128, 128), np.int32),
+        np.zeros((1, 3, 128, 128), np.float32),
+    ],
+    ids=str,
+)
+def test_what_is_no_picture(video: Package, picture: NDArray[Any]) -> None:
+    """As a symbols file of somebody's may have it."""
+    with pytest.raises(RunFailedError, match=r"symbols: picture is .*, expected int32 \(1, 3, H, W\)"):
+        Decoder(Oracle("qdq", True), video, "int").encode(picture)
+
+
+def test_pictures_of_a_clip_are_of_one_size(video: Package, tmp_path: Path) -> None:
+    with symbols_of(video, tmp_path / "symbols.npz") as read:
+        decoder = Decoder(Oracle("qdq", True), video, "int")
+        decoder.decode(read.read(0, "int"))
+        with pytest.raises(RunFailedError, match="expected .* as of the one before"):
+            decoder.encode(np.zeros((1, 3, 128, 128), np.int32), predicted=True)
 
 
 def test_a_predicted_picture_needs_one_before(video: Package) -> None:
