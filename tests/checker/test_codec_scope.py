@@ -178,7 +178,7 @@ def test_pictures_of_a_clip_are_of_one_size(video: Package, tmp_path: Path) -> N
     with symbols_of(video, tmp_path / "symbols.npz") as read:
         decoder = Decoder(Oracle("qdq", True), video, "int")
         decoder.decode(read.read(0, "int"))
-        with pytest.raises(RunFailedError, match="expected .* as of the one before"):
+        with pytest.raises(RunFailedError, match=r"expected .* as of the one before"):
             decoder.encode(np.zeros((1, 3, 128, 128), np.int32), predicted=True)
 
 
