@@ -126,20 +126,20 @@ def _compiled(
     for name, known in outputs.items():
         _check_read(name, known, [each[name] for each in wanted])
     graphs = {flavour: reader.write(flavour, outputs, scales) for flavour in FLAVOURS}
-    real = {name: [as_picture(each[name]) for each in wanted] for name in outputs}
-    shown = dict(outputs)
-    grids = {name: reader.grid(name, known) for name, known in outputs.items()}
-    if scales is not None:
-        indexes = scales.known(shown[scales.name], real[scales.name])
-        shown = {INDEXES if name == scales.name else name: known for name, known in shown.items()}
-        real[INDEXES], shown[INDEXES] = indexes.real, indexes
-        whole = GridTensor(indexes.channels, 0, indexes.low, indexes.high, "int32")
-        grids = {INDEXES if n == scales.name else n: whole if n == scales.name else g for n, g in grids.items()}
+    grids, noise = {}, {}
+    for name, known in outputs.items():
+        real = [as_picture(each[name]) for each in wanted]
+        if scales is None or name != scales.name:
+            grids[name], noise[name] = reader.grid(name, known), decibels(real, known.made())
+            continue
+        indexes = scales.known(known, real)
+        grids[INDEXES] = GridTensor(indexes.channels, 0, indexes.low, indexes.high, "int32")
+        noise[INDEXES] = decibels(indexes.real, indexes.made())
     return CompiledGraph(
         graphs,
         {name: reader.grid(name, known) for name, known in reader.inputs.items()},
         grids,
-        {name: decibels(real[name], known.made()) for name, known in shown.items()},
+        noise,
         tuple(reader.losses),
         reader.layers,
     )

@@ -10,7 +10,8 @@ import openvino
 import pytest
 from onnx.reference import ReferenceEvaluator
 from property.fuzz import Results, on_onnxruntime, on_openvino, on_oracle
-from property.ordinary_graphs import KINDS, OrdinaryGraph, inexact_graphs, ordinary_graphs
+from property.ordinary_graphs import KINDS, inexact_graphs, ordinary_graphs
+from property.ordinary_sketch import OrdinaryGraph
 
 from nvc_check.exporter.certificate.walk import certify
 
