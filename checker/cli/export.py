@@ -264,7 +264,10 @@ def _export_onnx(decoder: _Decoder, out: Path, min_snr: float | None, targets: l
         for name, grid in grids.items():
             sizes = grid.shape or (1, grid.channels, None, None)
             shape = ", ".join(str(size) if size else side for size, side in zip(sizes, "1Chw", strict=False))
-            print(f"{end} {plain(name)}: int32 ({shape}) in steps of 2^{grid.exponent}")
+            is_indexes = manifest.scales and end == "gives" and name == "indexes"
+            steps = f"in steps of 2^{grid.exponent}"
+            what = f"how many of {grid.high} thresholds are below {plain(manifest.scales)}" if is_indexes else steps
+            print(f"{end} {plain(name)}: int32 ({shape}) {what}")
     if verbose:
         for site in made.losses:
             print(f"{site.decibels:7.1f} dB  {plain(site.name)} ({site.op_type})")
